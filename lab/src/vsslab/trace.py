@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The laboratory's trace: one JSON line for everything that happened, never a password."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime
+import enum
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+_HIDDEN = "********"
+_SECRET_NAMES = ("password", "passwd", "secret", "credential", "private_key")
+Entry = dict[str, Any]
+
+
+class Trace:
+    """Collects what happens: a bounded memory, a file of JSON lines when a path is given, and subscribers.
+
+    Every entry has `time` (UTC, ISO 8601), `clock` (seconds of the machine's monotonic clock), `n` (running number),
+    `event` and `host`; the other fields belong to the event.  Safe to use from any thread.
+    """
+
+    def __init__(self, path: Path | None = None, *, keep: int = 50_000) -> None:
+        self._lock = threading.RLock()
+        self._memory: collections.deque[Entry] = collections.deque(maxlen=keep)
+        self._subscribers: list[Callable[[Entry], None]] = []
+        self._secrets: tuple[str, ...] = ()
+        self._count = 0
+        self._file: TextIO | None = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
+
+    def hide(self, secret: str) -> None:
+        """Never write this text, wherever it turns up (passwords of the run)."""
+        with self._lock:
+            if secret and secret not in self._secrets:
+                self._secrets = tuple(sorted((*self._secrets, secret), key=len, reverse=True))
+
+    def write(self, event: str, host: str, **fields: Any) -> None:
+        """Record one event of a host ('' for the laboratory itself); values become plain JSON data."""
+        entry: Entry = {
+            "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+            "clock": round(time.monotonic(), 6),
+            "n": 0,
+            "event": event,
+            "host": host,
+        }
+        entry.update((name, self._plain(name, value)) for name, value in fields.items())
+        with self._lock:
+            self._count += 1
+            entry["n"] = self._count
+            self._memory.append(entry)
+            if self._file is not None:
+                self._file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n")
+                self._file.flush()
+            subscribers = tuple(self._subscribers)
+        for each in subscribers:
+            each(entry)
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """JSON data of any value; fields whose name speaks of a secret are not written at all."""
+        if any(word in name.lower() for word in _SECRET_NAMES):
+            return _HIDDEN
+        return self._value(value)
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            text = str(value)
+            for secret in self._secrets:
+                text = text.replace(secret, _HIDDEN)
+            return text
+        if value is None or isinstance(value, (bool, float)):
+            return value
+        if isinstance(value, enum.Enum):
+            return value.name
+        if isinstance(value, int):
+            return int(value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return f"<{len(value)} bytes>"
+        if isinstance(value, Mapping):
+            return {str(key): self._plain(str(key), each) for key, each in value.items()}
+        if isinstance(value, (list, tuple, set, frozenset, collections.deque)):
+            return [self._value(each) for each in value]
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {f.name: self._plain(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr}
+        return self._value(str(value))
+
+    def subscribe(self, receiver: Callable[[Entry], None]) -> Callable[[], None]:
+        """Call `receiver` with every entry from now on, in the thread that wrote it; returns the way to end that."""
+        with self._lock:
+            self._subscribers.append(receiver)
+
+        def end() -> None:
+            with self._lock:
+                if receiver in self._subscribers:
+                    self._subscribers.remove(receiver)
+
+        return end
+
+    def events(self, event: str | None = None, host: str | None = None, **fields: Any) -> list[Entry]:
+        """The remembered entries with this event, host and these field values, oldest first."""
+        wanted = {k: v for k, v in {"event": event, "host": host}.items() if v is not None} | fields
+        with self._lock:
+            memory = list(self._memory)
+        return [each for each in memory if all(each.get(name) == value for name, value in wanted.items())]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.events())
+
+    def __len__(self) -> int:
+        return len(self._memory)
+
+    def clear(self) -> None:
+        """Forget the remembered entries; the file keeps its lines."""
+        with self._lock:
+            self._memory.clear()
+
+    def close(self) -> None:
+        """Close the file; later events are only remembered."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None

@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Win32 errors and the system's messages for them, in the languages of the laboratory."""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import Any
+
+import yaml
+
+NOT_FOUND = 2
+PATH_NOT_FOUND = 3
+ACCESS_DENIED = 5
+NOT_SAME_DEVICE = 17
+WRITE_PROTECT = 19
+NOT_READY = 21
+SHARING_VIOLATION = 32
+BAD_NETPATH = 53
+INVALID_PARAMETER = 87
+DISK_FULL = 112
+INVALID_NAME = 123
+DIR_NOT_EMPTY = 145
+ALREADY_EXISTS = 183
+NAME_TOO_LONG = 206
+NOT_A_DIRECTORY = 267
+PRIVILEGE_NOT_HELD = 1314
+NONE_MAPPED = 1332
+CANNOT_RESOLVE = 1921
+NOT_A_REPARSE_POINT = 4390
+INVALID_OWNER = 1307
+
+
+@functools.cache
+def data(name: str) -> Any:
+    """The parsed YAML table `name` of windows/data; the same object each time: do not change it."""
+    return yaml.safe_load((resources.files(__package__) / "data" / name).read_text(encoding="utf-8"))
+
+
+def message(code: int, language: str) -> str:
+    """The system's message for a Win32 error in a language tag such as 'de-DE'; English where no other is known.
+
+    Source: Win32 "System Error Codes"; unknown codes read as Windows' own fallback, "Unknown error".
+    """
+    texts = data("messages.yml").get(code)
+    if texts is None:
+        return f"Unknown error (0x{code & 0xFFFFFFFF:x})"
+    return str(texts.get(language[:2].lower(), texts["en"]))
+
+
+def hresult(code: int) -> int:
+    """HRESULT_FROM_WIN32: 0x8007xxxx of a Win32 error (winerror.h)."""
+    return 0x80070000 | (code & 0xFFFF)
+
+
+class WinError(Exception):
+    """A call of Windows failed: `code` is the Win32 error, `path` what it was about, `text` the English message."""
+
+    def __init__(self, code: int, path: str | None = None, text: str | None = None) -> None:
+        self.code = code
+        self.path = path
+        self.text = text or message(code, "en-US")
+        super().__init__(self.text if path is None else f"{self.text} ({path})")
+
+    @property
+    def hresult(self) -> int:
+        """The same error as an HRESULT, 0x8007xxxx."""
+        return hresult(self.code)
+
+    def localized(self, language: str) -> str:
+        """The system's message in the language of a host, for example 'fr-FR'."""
+        return message(self.code, language)
