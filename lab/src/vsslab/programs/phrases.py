@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The texts of programs, from tables under data/."""
+
+from __future__ import annotations
+
+import codecs
+import importlib.resources
+import re
+import string
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+MARKED = "marked"
+_WORD = re.compile(r"[A-Za-z]+")
+
+
+@lru_cache(maxsize=8)
+def table(name: str) -> dict[str, Any]:
+    """The parsed table data/<name>.yml."""
+    text = importlib.resources.files(__package__).joinpath(f"data/{name}.yml").read_text(encoding="utf-8")
+    parsed: dict[str, Any] = yaml.safe_load(text)
+    return parsed
+
+
+def mark(text: str, kept: Iterable[str] = ()) -> str:
+    """Every word of a template written differently (letters rotated by 13); {fields} and `kept` tokens stay."""
+    keep = set(kept)
+
+    def other(found: re.Match[str]) -> str:
+        return found[0] if found[0] in keep else codecs.encode(found[0], "rot13")
+
+    parts = []
+    for literal, field, _, _ in string.Formatter().parse(text):
+        parts.append(_WORD.sub(other, literal))
+        if field is not None:
+            parts.append(f"{{{field}}}")
+    return "".join(parts)
+
+
+class Phrases:
+    """Texts of one program in one language; call with a key and the values to fill in."""
+
+    def __init__(self, texts: dict[str, str]) -> None:
+        self._texts = texts
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text of `key`; KeyError for a key or field that is not there."""
+        return self._texts[key].format_map(values)
+
+
+@lru_cache(maxsize=4)
+def diskshadow_phrases(language: str) -> Phrases:
+    """What diskshadow prints: `en`, or `marked` (see `vsslab.vss.options`)."""
+    data = table("diskshadow")
+    texts = {key: entry["text"] for key, entry in data["phrases"].items()}
+    if language == MARKED:
+        texts = {key: mark(data["reordered"].get(key, text), data["kept"]) for key, text in texts.items()}
+    return Phrases(texts)
+
+
+@lru_cache(maxsize=8)
+def vssadmin_phrases(tag: str) -> Phrases:
+    """What vssadmin prints in a language such as `de-DE`; English where the table has no other."""
+    language = tag[:2].lower()
+    entries = table("vssadmin")["phrases"]
+    return Phrases({key: entry.get(language, entry["en"])["text"] for key, entry in entries.items()})

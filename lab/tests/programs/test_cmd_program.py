@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""cmd.exe /c: its own reading of the line, its built-in commands, and programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from vsslab.programs.cmd_line import Part, SyntaxRefused, parts, switches, unquoted, words
+
+Machine = Any  # see conftest
+DEVICE = "\\\\?\\GLOBALROOT\\Device\\HarddiskVolumeShadowCopy3\\"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("echo a", [Part("echo a")]),
+        ("a&b && c||d", [Part("a"), Part("b "), Part("c", "&&"), Part("d", "||")]),
+        ('echo "a & b > c" ^& d', [Part('echo "a & b > c" & d')]),
+        ("dir > out.txt", [Part("dir ", out="out.txt")]),
+        ('dir >> "a b" 2>&1', [Part("dir  ", out="a b", append=True, merged=True)]),
+        ("dir 2>nul", [Part("dir ", err="nul")]),
+        ("echo x1>f", [Part("echo x1", out="f")]),
+        ("", []),
+    ],
+)
+def test_a_line_falls_into_commands_and_redirections(line: str, expected: list[Part]) -> None:
+    assert parts(line) == expected
+
+
+@pytest.mark.parametrize("line", ["a | b", "(a)", "a < b", "a 0> b", "a >"])
+def test_what_is_not_simulated_is_refused(line: str) -> None:
+    with pytest.raises(SyntaxRefused):
+        parts(line)
+
+
+def test_quotes_around_the_whole_command_are_taken_off() -> None:
+    assert switches(" /d /c mklink /d a b") == (" /d ", "mklink /d a b")
+    assert unquoted('"echo "a b" c"', lambda _name: False) == 'echo "a b" c'
+    assert unquoted('"C:\\Program Files\\x.exe"', lambda _name: True) == '"C:\\Program Files\\x.exe"'
+    assert words('/d "C:\\a b" c"d e"f') == ["/d", "C:\\a b", "cd ef"]
+
+
+def test_mklink_makes_and_rmdir_removes_a_link(machine: Machine) -> None:
+    made = machine("cmd.exe", "/d", "/c", "mklink", "/d", "C:\\Windows\\Temp\\snap", DEVICE)
+    assert (made.code, made.out) == (0, [f"symbolic link created for C:\\Windows\\Temp\\snap <<===>> {DEVICE}"])
+    assert machine.host.files.stat("C:\\Windows\\Temp\\snap").link_target == DEVICE
+    again = machine("cmd.exe", "/d", "/c", "mklink", "/d", "C:\\Windows\\Temp\\snap", DEVICE)
+    assert (again.code, again.err) == (1, ["Cannot create a file when that file already exists."])
+    assert machine("cmd.exe", "/d", "/c", "rmdir", "C:\\Windows\\Temp\\snap").code == 0
+    assert machine.host.ledger()["links"] == []
+
+
+def test_links_are_for_administrators_only(machine: Machine) -> None:
+    refused = machine("cmd.exe", "/c", "mklink", "/d", "C:\\Users\\bob\\snap", DEVICE, user="bob")
+    assert refused.code == 1
+    assert refused.err == ["You do not have sufficient privilege to perform this operation."]
+
+
+def test_rmdir_spares_what_is_not_empty_and_what_links_lead_to(machine: Machine) -> None:
+    machine.host.files.mkdir("D:\\kept")
+    machine.host.files.write("D:\\kept\\file", b"1")
+    machine.host.files.mkdir("D:\\tree\\inner", parents=True)
+    machine.host.files.symlink("D:\\tree\\inner\\link", "D:\\kept")
+    assert machine("cmd.exe", "/c", "rmdir", "D:\\tree").code == 145
+    asked = machine("cmd.exe", "/c", "rmdir", "/s", "D:\\tree")
+    assert asked.code == 1
+    assert "question" in asked.err[0]
+    assert machine("cmd.exe", "/c", "rmdir", "/s", "/q", "D:\\tree").code == 0
+    assert machine.host.files.read("D:\\kept\\file") == b"1"
+    assert machine("cmd.exe", "/c", "rd D:\\none").code == 2
+
+
+def test_dir_b_lists_names_and_s_whole_paths(machine: Machine) -> None:
+    machine.host.files.mkdir("D:\\a\\b", parents=True)
+    machine.host.files.write("D:\\a\\b\\x.log", b"")
+    machine.host.files.write("D:\\a\\y.txt", b"")
+    assert machine("cmd.exe", "/c", "dir", "/b", "D:\\a").out == ["b", "y.txt"]
+    assert machine("cmd.exe", "/c", "dir", "/b", "D:\\a\\*.txt").out == ["y.txt"]
+    assert machine("cmd.exe", "/c", "dir", "/b", "/s", "D:\\a\\*.log").out == ["D:\\a\\b\\x.log"]
+    assert machine("cmd.exe", "/c", "dir", "/b", "D:\\").out == ["a"]
+    assert machine("cmd.exe", "/c", "dir", "/b", "D:\\none").code == 1
+    assert "only" in machine("cmd.exe", "/c", "dir", "D:\\").err[0]
+
+
+def test_output_goes_to_files_and_variables_are_replaced(machine: Machine) -> None:
+    line = 'cmd.exe /d /c "echo %COMPUTERNAME% é> D:\\out.txt & echo %NOBODY%>> D:\\out.txt"'
+    assert machine("cmd.exe", line=line).code == 0
+    assert machine.host.files.read("D:\\out.txt").decode("cp437") == "SRV1 é \r\n%NOBODY%\r\n"
+    assert machine("cmd.exe", "/c", "type", "D:\\out.txt").out == ["SRV1 é ", "%NOBODY%"]
+
+
+def test_commands_follow_one_another_by_their_result(machine: Machine) -> None:
+    line = "cmd /c exit_not_there 2>nul || echo no && mkdir D:\\new\\er && rmdir D:\\none 2>nul & echo %ERRORLEVEL%"
+    assert machine("cmd.exe", line=line).out == ["no ", "2"]
+    assert machine.host.files.is_dir("D:\\new\\er")
+    assert machine("cmd.exe", "/c", "exit", "/b", "7").code == 7
+    assert machine("cmd.exe", line="cmd /c exit 3 & echo never").code == 3
+
+
+def test_anything_else_is_a_program(machine: Machine) -> None:
+    assert machine("cmd.exe", "/c", "whoami.exe").out == ["srv1\\administrator"]
+    assert machine("cmd.exe", "/c", "C:\\Windows\\System32\\cmd.exe", "/c", "exit", "5").code == 5
+    unknown = machine("cmd.exe", "/c", "frobnicate", "now")
+    assert unknown.code == 9009
+    assert unknown.err[0].startswith("'frobnicate' is not recognized")
+
+
+def test_chcp_tells_the_code_page_in_the_hosts_words(make_machine: Callable[..., Machine]) -> None:
+    assert make_machine(language="de-DE")("cmd.exe", "/c", "chcp").out == ["Aktive Codepage: 850."]
+    assert make_machine()("cmd.exe", "/c", "chcp 65001 >nul & echo ü").out == ["ü"]
+    assert make_machine()("cmd.exe", "/c", "chcp", "9").code == 1
+
+
+def test_only_c_is_simulated(machine: Machine) -> None:
+    assert "/c" in machine("cmd.exe").err[0]
+    assert machine("cmd.exe", "/k", "echo").code == 1
