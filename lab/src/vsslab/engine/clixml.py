@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Between the values of a pipeline and the CLIXML types of psrpcore.
+
+Sources: [MS-PSRP] 2.2.5 (encoding of objects); the depth rules are PowerShell's: remoting serialises one level, what
+lies deeper becomes text, and an object that consists of notes only does not count as a level.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import functools
+import types
+import uuid
+from typing import Any
+
+from psrpcore import types as ps
+
+from .values import (
+    CUSTOM_OBJECT,
+    I16,
+    I64,
+    INT32_MAX,
+    INT32_MIN,
+    U8,
+    U16,
+    U32,
+    U64,
+    Char,
+    EnumValue,
+    Obj,
+    ScriptText,
+    Secret,
+    Sized,
+    Version,
+    text_of,
+)
+
+_TO_PS: dict[type, Any] = {
+    I16: ps.PSInt16,
+    I64: ps.PSInt64,
+    U8: ps.PSByte,
+    U16: ps.PSUInt16,
+    U32: ps.PSUInt,
+    U64: ps.PSUInt64,
+}
+_FROM_PS: tuple[tuple[Any, type], ...] = (
+    (ps.PSUInt64, U64), (ps.PSInt64, I64), (ps.PSUInt, U32), (ps.PSUInt16, U16), (ps.PSInt16, I16), (ps.PSByte, U8),
+    (ps.PSSByte, I16), (ps.PSInt, int),
+)  # fmt: skip
+_ARRAY = ["System.Object[]", "System.Array", "System.Object"]
+
+
+def _numbers(value: int) -> Any:
+    if isinstance(value, Sized):
+        return _TO_PS[type(value)](int(value))
+    return ps.PSInt(value) if INT32_MIN <= value <= INT32_MAX else ps.PSInt64(value)
+
+
+def to_wire(value: Any, depth: int = 1) -> Any:
+    """The psrpcore value of a pipeline value, ready to be written; `depth` levels of properties are kept."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Obj):
+        return _object(value, depth)
+    if isinstance(value, Char):
+        return ps.PSChar(str(value))
+    if isinstance(value, (str, datetime.datetime, datetime.timedelta, uuid.UUID)):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, int):
+        return _numbers(value)
+    if isinstance(value, float):
+        return ps.PSDouble(value)
+    if isinstance(value, bytes):
+        return ps.PSByteArray(value)
+    if isinstance(value, Version):
+        return ps.PSVersion(value.text)
+    if isinstance(value, Secret):
+        return ps.PSSecureString(value.text)
+    return text_of(value) if depth < 0 else _container(value, depth)
+
+
+def _container(value: Any, depth: int) -> Any:
+    if isinstance(value, (list, tuple)):
+        out = ps.PSList(to_wire(each, depth - 1) for each in value)
+        out.PSObject.type_names = list(_ARRAY)
+        return out
+    if isinstance(value, dict):
+        return ps.PSDict({to_wire(key, 0): to_wire(each, depth - 1) for key, each in value.items()})
+    if isinstance(value, EnumValue):
+        return text_of(value) if depth <= 0 else _enumeration(value)
+    return text_of(value)
+
+
+@functools.lru_cache(maxsize=512)
+def _enumeration(value: EnumValue) -> Any:
+    """<Obj><TN>type, System.Enum ...</TN><ToString>name</ToString><I32>number</I32></Obj>."""
+
+    def body(namespace: dict[str, Any]) -> None:
+        namespace[value.name] = value.number
+
+    kind = types.new_class("Enumeration", (ps.PSEnumBase,), {}, body)
+    return ps.PSType([value.type_name], rehydrate=False)(kind)(value.number)
+
+
+def _object(value: Obj, depth: int) -> Any:
+    if value.base is not None:
+        return _extended(value, depth)
+    if depth <= 0 and not value.deep:
+        return text_of(value)
+    below = depth if value.custom else max(depth, 1) - 1
+    out = ps.PSObject()
+    out.PSObject.type_names = list(value.types)
+    out.PSObject.adapted_properties = [
+        ps.PSNoteProperty(name, to_wire(each, below)) for name, each in value.props.items()
+    ]
+    out.PSObject.extended_properties = [
+        ps.PSNoteProperty(name, to_wire(each, below)) for name, each in value.notes.items()
+    ]
+    if value.types[:1] != CUSTOM_OBJECT[:1] and not value.custom:
+        out.PSObject.to_string = text_of(value)
+    return out
+
+
+def _extended(value: Obj, depth: int) -> Any:
+    """A plain value with notes: <Obj><S>text</S><MS>...</MS></Obj>."""
+    inner = to_wire(value.base, depth)
+    if not value.notes or inner is None or isinstance(inner, bool):
+        return inner
+    kinds: tuple[tuple[type, Any], ...] = (
+        (str, ps.PSString),
+        (datetime.datetime, _moment),
+        (datetime.timedelta, _span),
+    )
+    if not isinstance(inner, ps.PSObject):
+        inner = next(make for kind, make in kinds if isinstance(inner, kind))(inner)
+    notes = [ps.PSNoteProperty(name, to_wire(each, depth - 1)) for name, each in value.notes.items()]
+    inner.PSObject.extended_properties = notes
+    return inner
+
+
+def _moment(value: datetime.datetime) -> Any:
+    return ps.PSDateTime(value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond,
+                         tzinfo=value.tzinfo)  # fmt: skip
+
+
+def _span(value: datetime.timedelta) -> Any:
+    return ps.PSDuration(days=value.days, seconds=value.seconds, microseconds=value.microseconds)
+
+
+def from_wire(value: Any) -> Any:  # noqa: PLR0912 - one branch a type
+    """The pipeline value of what a client sent."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, ps.PSSecureString):
+        return Secret(value.decrypt())
+    if isinstance(value, ps.PSScriptBlock):
+        return ScriptText(str(value))
+    if isinstance(value, ps.PSChar):
+        return Char(chr(int(value)))
+    if isinstance(value, (ps.PSEnumBase, ps.PSFlagBase)):
+        return EnumValue(value.name or str(int(value)), int(value), value.PSObject.type_names[0])
+    if isinstance(value, int):
+        return next((make(int(value)) for kind, make in _FROM_PS if isinstance(value, kind)), int(value))
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, (float, decimal.Decimal)):
+        return float(value)
+    if isinstance(value, ps.PSVersion):
+        return Version(str(value))
+    if isinstance(value, uuid.UUID):
+        return uuid.UUID(int=value.int)
+    if isinstance(value, datetime.datetime):
+        return _naive_moment(value)
+    if isinstance(value, datetime.timedelta):
+        return datetime.timedelta(days=value.days, seconds=value.seconds, microseconds=value.microseconds)
+    if isinstance(value, bytes):
+        return bytes(value)
+    if isinstance(value, list):
+        return [from_wire(each) for each in value]
+    if isinstance(value, dict):
+        return {from_wire(key): from_wire(each) for key, each in value.items()}
+    return _sent_object(value)
+
+
+def _naive_moment(value: datetime.datetime) -> datetime.datetime:
+    return datetime.datetime(value.year, value.month, value.day, value.hour, value.minute, value.second,
+                             value.microsecond, tzinfo=value.tzinfo)  # fmt: skip
+
+
+def _sent_object(value: Any) -> Any:
+    meta = getattr(value, "PSObject", None)
+    if meta is None:
+        return value
+    own = {each.name: from_wire(each.get_value(value)) for each in meta.adapted_properties}
+    notes = {each.name: from_wire(each.get_value(value)) for each in meta.extended_properties}
+    return Obj(tuple(meta.type_names), own, notes, meta.to_string)
