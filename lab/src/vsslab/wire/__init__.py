@@ -1,0 +1,4 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The wire: HTTP, authentication, sealing, WSMan, PSRP and cmd shells, as a Windows host speaks them."""

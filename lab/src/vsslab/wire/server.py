@@ -1,0 +1,219 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server: listeners on the hosts' own addresses, one WS-Management endpoint a host."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import ipaddress
+import ssl
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from vsslab.wire import tls as certificates
+from vsslab.wire.connection import Connection, Services
+from vsslab.wire.counters import Counters, SessionCounters
+from vsslab.wire.operations import Endpoint
+from vsslab.wire.psrp import RunspaceFactory
+from vsslab.wire.settings import Settings
+
+if TYPE_CHECKING:
+    from vsslab.faults import Faults
+    from vsslab.trace import Trace
+    from vsslab.windows.host import Host
+
+_STREAM_LIMIT = 256 * 1024
+
+
+class WireServer:
+    """Answers as all the hosts, each on its own loopback address.
+
+    `hosts` maps addresses (127.0.0.0/8 or ::1) to hosts; `ports` are those of HTTP and HTTPS (0: none of that kind);
+    `tls` maps addresses to server contexts, an address without one has no HTTPS.  `app_data(host)` gives the private
+    data of a session and defaults to the engine's.  start() and close() belong to one event loop.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, Host],
+        *,
+        trace: Trace,
+        faults: Faults,
+        runspace_factory: RunspaceFactory,
+        tls: Mapping[str, ssl.SSLContext] | None = None,
+        ports: tuple[int, int] = (5985, 5986),
+        app_data: Callable[[Host], dict[str, Any]] | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        for address in hosts:
+            if not ipaddress.ip_address(address).is_loopback:
+                raise ValueError(f"{address} is no loopback address; the laboratory is not offered to the network.")
+        self.settings = settings or Settings()
+        self.counters = Counters()
+        self._hosts, self._ports, self._tls = dict(hosts), ports, dict(tls or {})
+        self._trace, self._faults = trace, faults
+        self._endpoints = {
+            address: Endpoint(host, self.settings, runspace_factory, app_data or _engine_data)
+            for address, host in self._hosts.items()
+        }
+        self._listeners: list[asyncio.Server] = []
+        self._connections: dict[str, set[Connection]] = {address: set() for address in self._hosts}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeper: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def sessions(self) -> list[SessionCounters]:
+        """What each TCP connection has carried, oldest first."""
+        return self.counters.sessions
+
+    def shells(self, address: str) -> int:
+        """How many shells are open on a host."""
+        return len(self._endpoints[address].shells)
+
+    async def start(self) -> None:
+        """Listen; OSError when an address or port is taken (nothing listens then)."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            for address in self._hosts:
+                await self._listen(address)
+        except OSError:
+            await self.close()
+            raise
+        self._keeper = asyncio.ensure_future(self._keep())
+
+    async def _listen(self, address: str) -> None:
+        plain, secure = self._ports
+        if plain:
+            await self._listen_on(address, plain, None)
+        context = self._tls.get(address)
+        if secure and context is not None:
+            await self._listen_on(address, secure, context)
+        on_reboot = getattr(self._hosts[address], "on_reboot", None)
+        if isinstance(on_reboot, list):
+            on_reboot.append(lambda: self._reboot(address))
+
+    async def _listen_on(self, address: str, port: int, context: ssl.SSLContext | None) -> None:
+        end_point = certificates.end_point(certificates.certificate_of(context)) if context else None
+        endpoint = self._endpoints[address]
+        services = Services(endpoint, self.settings, self.counters, self._faults, self._trace)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = Connection(services, reader, writer, secure=context is not None, end_point=end_point)
+            task = asyncio.current_task()
+            self._connections[address].add(connection)
+            if task is not None:
+                self._tasks.add(task)
+            try:
+                await connection.serve()
+            finally:
+                self._connections[address].discard(connection)
+                if task is not None:
+                    self._tasks.discard(task)
+
+        listener = await asyncio.start_server(serve, address, port, ssl=context, limit=_STREAM_LIMIT)
+        self._listeners.append(listener)
+
+    def _reboot(self, address: str) -> None:
+        """The host restarts: its connections break and its shells are gone.
+
+        Called from any thread but the loop's; waits until it is so, but not for the threads of pipelines and programs,
+        one of which may be the caller.
+        """
+        done = threading.Event()
+
+        def restart() -> None:
+            for connection in list(self._connections[address]):
+                connection.abort()
+            self._endpoints[address].kill_all()
+            done.set()
+
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: there is nothing to break
+                self._loop.call_soon_threadsafe(restart)
+                done.wait(self.settings.stop_patience)
+
+    def drop_connections(self, address: str) -> None:
+        """Cut every TCP connection of a host, as a cable that is pulled; what runs in its shells goes on.
+
+        Called from any thread, also from one that the loop waits for: it does not wait itself.
+        """
+
+        def cut() -> None:
+            for connection in list(self._connections[address]):
+                connection.abort()
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(cut)
+
+    async def _keep(self) -> None:
+        """End shells that idle for too long."""
+        while True:
+            await asyncio.sleep(min(1.0, self.settings.shell_idle / 4))
+            for endpoint in self._endpoints.values():
+                await endpoint.drop_idle()
+
+    async def close(self) -> None:
+        """Stop listening, end every shell with what runs in it, close every connection."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        for listener in self._listeners:
+            listener.close()
+        await asyncio.gather(*(endpoint.drop_all() for endpoint in self._endpoints.values()))
+        for connections in self._connections.values():
+            for connection in list(connections):
+                connection.abort()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.settings.stop_patience)
+        for listener in self._listeners:
+            await listener.wait_closed()
+        self._listeners.clear()
+
+
+def _engine_data(host: Host) -> dict[str, Any]:
+    engine = importlib.import_module("vsslab.engine.runspace")
+    data: dict[str, Any] = engine.application_private_data(host)
+    return data
+
+
+class WireThread:
+    """Runs a server in an event loop in a thread of its own; also a context manager."""
+
+    def __init__(self, server: WireServer) -> None:
+        self.server = server
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="vsslab wire", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread and the listeners; whatever start() of the server raises."""
+        self._thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(self.server.start(), self._loop).result()
+        except BaseException:
+            self._stop_loop()
+            raise
+
+    def stop(self) -> None:
+        """Close the server and end the thread; harmless when it is over already."""
+        if self._loop.is_closed():
+            return
+        asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result()
+        self._stop_loop()
+
+    def _stop_loop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def __enter__(self) -> WireThread:
+        self.start()
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.stop()

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a WinRM service allows and how long it waits; every number can be changed for a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and times of the wire (seconds, bytes).
+
+    The defaults are those of a Windows host ("Installation and configuration for Windows Remote Management",
+    about_Session_Configurations, about_Remote_Troubleshooting); `coalesce` and `keepalive` are assumptions, because no
+    document states them.
+    """
+
+    idle_drop: float = 120.0
+    """A connection without a request in progress is closed after this time (HTTP.sys)."""
+    coalesce: float = 0.05
+    """Output that comes this soon after the first is answered by the same Receive."""
+    keepalive: Literal["empty", "fault"] = "empty"
+    """Answer to a Receive without output that asked for WSMAN_CMDSHELL_OPTION_KEEPALIVE: [MS-WSMV] speaks of an empty
+    answer, recorded conversations with Windows 10 show the timeout fault; clients must live with both."""
+    max_operation_timeout: float = 60.0
+    """MaxTimeoutms."""
+    max_envelope: int = 512_000
+    """MaxEnvelopeSizekb, both directions."""
+    max_shells_per_user: int = 30
+    max_processes_per_shell: int = 25
+    shell_idle: float = 7200.0
+    """IdleTimeout of a shell whose client asks for none."""
+    max_object: int = 10 * 1024 * 1024
+    """PSMaximumReceivedObjectSizeMB."""
+    max_data_per_command: int = 50 * 1024 * 1024
+    """PSMaximumReceivedDataSizePerCommandMB."""
+    fragment: int = 32 * 1024
+    """Largest PSRP fragment a server sends."""
+    backlog: int = 8 * 1024 * 1024
+    """A program or pipeline waits while this much of its output is not fetched (BufferMode Block)."""
+    stop_patience: float = 10.0
+    """How long a Delete waits for what runs in the shell to end."""
+    configurations: frozenset[str] = frozenset({"microsoft.powershell"})
+    """PowerShell session configurations that exist, lower case."""

@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shells of one host: who owns them, how many there may be, when they are forgotten."""
+
+from __future__ import annotations
+
+import abc
+import asyncio
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element
+
+from vsslab.wire import soap
+from vsslab.wire.outbox import Outbox
+from vsslab.wire.settings import Settings
+from vsslab.wire.wsman_faults import WsmanFault
+
+if TYPE_CHECKING:
+    from vsslab.windows.host import Host
+    from vsslab.windows.users import User
+
+SIGNAL = f"{soap.RSP}/signal"
+STOPPING = frozenset(
+    {f"{SIGNAL}/ctrl_c", f"{SIGNAL}/ctrl_break", "powershell/signal/ctrl_c", "powershell/signal/crtl_c"}
+)
+"""Signals after which the command can still be read; the last is how Windows PowerShell spells its own ([MS-PSRP])."""
+TERMINATE = f"{SIGNAL}/terminate"
+
+
+@dataclass(frozen=True)
+class ShellRequest:
+    """What a Create asked for."""
+
+    shell_id: str
+    resource: str
+    client: str
+    idle_timeout: float
+    options: dict[str, str]
+    body: Element
+
+    def text(self, name: str, default: str = "") -> str:
+        """The text of one element of rsp:Shell."""
+        return self.body.findtext(f"{{{soap.RSP}}}{name}", default).strip()
+
+
+@dataclass
+class Task:
+    """One command of a shell: its output, how to stop it, and whether its thread still runs."""
+
+    id: str
+    outbox: Outbox
+    stop: threading.Event = field(default_factory=threading.Event)
+    started: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Shell(abc.ABC):
+    """What all shells share.  Methods run in the event loop's thread unless they say otherwise."""
+
+    input_streams = "stdin"
+    output_streams = "stdout stderr"
+    prefix_xml = ""
+
+    def __init__(self, host: Host, owner: User, request: ShellRequest, settings: Settings) -> None:
+        self.host, self.owner, self.request, self.settings = host, owner, request, settings
+        self.id = request.shell_id
+        self.tasks: dict[str, Task] = {}
+        self.created = self.used = time.monotonic()
+        self.pending = 0
+        self.last_answer: tuple[str, str] | None = None  # of the last Receive: its message id and the answer
+        self._loop = asyncio.get_running_loop()
+
+    def new_task(self, command_id: str) -> Task:
+        """Enter a command; the fault for identifiers in use."""
+        if command_id in self.tasks:
+            raise WsmanFault("already_exists", identifier=command_id)
+        task = Task(command_id, Outbox(self.settings.backlog))
+        self.tasks[command_id] = task
+        return task
+
+    def task(self, command_id: str) -> Task:
+        """The command with this id; the fault for unknown ones."""
+        task = self.tasks.get(command_id.strip().upper())
+        if task is None:
+            raise WsmanFault("unknown_command")
+        return task
+
+    def launch(self, task: Task, name: str, work: threading.Thread) -> None:
+        """Start the thread of a command; it calls ended() when it is over."""
+        task.started = True
+        work.name, work.daemon = f"{self.host.name} {name} {task.id[:8]}", True
+        work.start()
+
+    def ended(self, task: Task) -> None:
+        """The command's thread is over; called from that thread."""
+        try:
+            self._loop.call_soon_threadsafe(self.on_ended, task)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            return
+
+    def on_ended(self, task: Task) -> None:
+        """Tell those who wait for the command."""
+        task.ended.set()
+
+    async def stop(self, task: Task, patience: float) -> bool:
+        """Stop a command and wait for its end; False when it does not end in time (seconds)."""
+        task.stop.set()
+        if not task.started:
+            task.outbox.finish(1)
+            return True
+        try:
+            await asyncio.wait_for(task.ended.wait(), patience)
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+    async def signal(self, command_id: str, code: str, patience: float) -> None:
+        """Signal a command ([MS-WSMV] 3.1.4.13): ctrl_c stops it, terminate also forgets it."""
+        task = self.task(command_id)
+        if code.lower() not in STOPPING and code.lower() != TERMINATE:
+            raise WsmanFault("invalid_parameter")
+        if not task.outbox.finished and not await self.stop(task, patience):
+            raise WsmanFault("timed_out")
+        if code.lower() == TERMINATE:
+            self.tasks.pop(task.id, None)
+            task.outbox.abort()
+
+    def kill(self) -> list[Task]:
+        """Tell everything in the shell to stop, without waiting; returns what was told."""
+        tasks = list(self.tasks.values())
+        self.tasks.clear()
+        for task in tasks:
+            task.stop.set()
+        for outbox in self.outboxes(tasks):
+            outbox.abort()
+        return tasks
+
+    async def close(self) -> None:
+        """Stop everything in the shell; waits for it, but not for ever."""
+        await asyncio.gather(*(self.stop(task, self.settings.stop_patience) for task in self.kill()))
+
+    def outboxes(self, tasks: list[Task]) -> list[Outbox]:
+        """Everything that can be received from."""
+        return [task.outbox for task in tasks]
+
+    @abc.abstractmethod
+    def source(self, command_id: str | None) -> Outbox:
+        """What a Receive for this command (or the shell itself) reads from."""
+
+    @abc.abstractmethod
+    def command(self, command_id: str | None, line: str, arguments: list[str], options: dict[str, str]) -> str:
+        """Run a command; returns its id."""
+
+    @abc.abstractmethod
+    def send(self, command_id: str | None, stream: str, data: bytes, *, end: bool) -> None:
+        """Give input to a command or to the shell."""
+
+    def describe(self) -> str:
+        """The rsp:Shell element of the answers to Create and Get."""
+        request, now = self.request, time.monotonic()
+        working = request.text("WorkingDirectory")
+        parts = [
+            soap.element("ShellId", self.id),
+            soap.element("ResourceUri", request.resource),
+            soap.element("Owner", self.owner.name),
+            soap.element("ClientIP", request.client.rpartition(":")[0]),
+            soap.element("WorkingDirectory", working) if working else "",
+            soap.element("IdleTimeOut", f"PT{request.idle_timeout:.3f}S"),
+            soap.element("InputStreams", self.input_streams),
+            soap.element("OutputStreams", self.output_streams),
+            self.prefix_xml,
+            soap.element("ShellRunTime", _long_duration(now - self.created)),
+            soap.element("ShellInactivity", _long_duration(now - self.used)),
+        ]
+        return f"<rsp:Shell>{''.join(parts)}</rsp:Shell>"
+
+
+class ShellTable:
+    """The shells of one host by their ids, which compare without regard to case."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._shells: dict[str, Shell] = {}
+
+    def check(self, owner: User, shell_id: str) -> None:
+        """Refuse a new shell that has an id in use or exceeds the user's quota (MaxShellsPerUser)."""
+        if shell_id in self._shells:
+            raise WsmanFault("already_exists", identifier=shell_id)
+        limit = self._settings.max_shells_per_user
+        if sum(shell.owner.name == owner.name for shell in self._shells.values()) >= limit:
+            raise WsmanFault("shell_quota", limit=limit)
+
+    def add(self, shell: Shell) -> None:
+        """Enter a shell."""
+        self._shells[shell.id] = shell
+
+    def get(self, user: User, shell_id: str) -> Shell:
+        """The user's shell with this id; other users' shells are as unknown as missing ones."""
+        shell = self._shells.get(shell_id)
+        if shell is None or shell.owner.name != user.name:
+            raise WsmanFault("unknown_shell", shell_id=shell_id)
+        shell.used = time.monotonic()
+        return shell
+
+    def remove(self, shell: Shell) -> None:
+        """Forget a shell."""
+        self._shells.pop(shell.id, None)
+
+    def idle(self, now: float) -> list[Shell]:
+        """Shells nobody has used for longer than their idle timeout, without a request in progress."""
+        return [s for s in self._shells.values() if not s.pending and now - s.used > s.request.idle_timeout]
+
+    def __len__(self) -> int:
+        return len(self._shells)
+
+    def all(self) -> list[Shell]:
+        """All shells."""
+        return list(self._shells.values())
+
+
+def new_id() -> str:
+    """A new shell or command id."""
+    return str(uuid.uuid4()).upper()
+
+
+def checked_id(text: str) -> str:
+    """An id given by the client, upper case; the fault for texts that are no UUID."""
+    try:
+        return str(uuid.UUID(text.strip())).upper()
+    except ValueError as error:
+        raise WsmanFault("invalid_message", what="an identifier is no UUID") from error
+
+
+def _long_duration(value: float) -> str:
+    minutes, second = divmod(int(value), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    return f"P{days}DT{hour}H{minute}M{second}S"
