@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses in 127.0.0.0/8 for the hosts, from a block that no other laboratory on this machine uses."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import socket
+from collections.abc import Iterable, Sequence
+
+_FLAG = 255  # 127.x.y.255: the address whose port is bound for as long as the block is taken
+_FLAG_PORT = 5985
+_ATTEMPTS = 100
+
+
+class Block:
+    """A /24 block below 127.0.0.0/8, taken until `close`."""
+
+    def __init__(self, ports: Iterable[int]) -> None:
+        """Take a free block at random: one whose first addresses have these ports free; OSError when none is found."""
+        dice = random.SystemRandom()
+        for _ in range(_ATTEMPTS):
+            prefix = f"127.{dice.randrange(1, 255)}.{dice.randrange(0, 255)}"
+            flag = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                flag.bind((f"{prefix}.{_FLAG}", _FLAG_PORT))
+                probe([f"{prefix}.{number}" for number in range(10, 14)], ports)
+            except OSError:
+                flag.close()
+                continue
+            self.prefix, self._flag, self._next = prefix, flag, 10
+            return
+        raise OSError("No block of addresses below 127.0.0.0/8 has its ports free.")
+
+    def address(self) -> str:
+        """The next address of the block."""
+        self._next += 1
+        return f"{self.prefix}.{self._next}"
+
+    def close(self) -> None:
+        """Give the block up."""
+        self._flag.close()
+
+
+def probe(addresses: Iterable[str], ports: Iterable[int]) -> None:
+    """Bind and give up each port on each address at once; OSError names the first that is taken."""
+    wanted: Sequence[int] = tuple(ports)
+    for address in addresses:
+        for port in wanted:
+            with contextlib.closing(socket.socket()) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    trial.bind((address, port))
+                except OSError as error:
+                    raise OSError(error.errno, f"{address}:{port} cannot be used ({error.strerror}).") from None

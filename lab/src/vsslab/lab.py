@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The laboratory: a scenario's hosts, alive and on the wire, until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import shutil
+import ssl
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from vsslab import certificates, fleet, scenario
+from vsslab import inventory as ansible
+from vsslab.addresses import Block, probe
+from vsslab.apps import books
+from vsslab.apps.driver import App, AppError
+from vsslab.faults import Faults
+from vsslab.scenario import HostSpec, Scenario
+from vsslab.trace import Trace
+from vsslab.windows.host import Host
+from vsslab.wire.server import WireServer, WireThread
+from vsslab.wire.settings import Settings
+
+_MARK = "vsslab.json"
+_PARTS = ("hosts", "tls")
+
+
+class LabError(Exception):
+    """The laboratory cannot be started; one sentence."""
+
+
+class Lab:
+    """A fleet of hosts, started and stopped as one.
+
+    Everything it writes lies below `state`; starting begins afresh, whatever an earlier laboratory left there.  After
+    `stop` no process, no thread and no socket of it is left.  `hosts` is keyed by the names of the scenario.
+    """
+
+    def __init__(
+        self,
+        fleet_plan: Scenario,
+        *,
+        state: Path,
+        trace: Path | None = None,
+        ports: tuple[int, int] = (5985, 5986),
+        settings: Settings | None = None,
+    ) -> None:
+        self.scenario, self.state, self.ports = fleet_plan, state.absolute(), ports
+        self.settings = settings or Settings()
+        self.faults = Faults()
+        self.trace = Trace(trace)
+        self.hosts: dict[str, Host] = {}
+        self.addresses: dict[str, str] = {}
+        self.ca = self.state / "tls" / "ca.pem"
+        self.passwords: dict[tuple[str, str], str] = {}
+        self.wire: WireServer
+        self._specs = {each.name: each for each in fleet_plan.hosts}
+        self._close = contextlib.ExitStack()
+        for each in fleet_plan.faults:
+            self.faults.add(each)
+        for host in fleet_plan.hosts:
+            for user in host.users:
+                secret = user.password or fleet.password()
+                self.passwords[host.name, user.name] = secret
+                self.trace.hide(secret)
+
+    @classmethod
+    def from_scenario(cls, source: str | Path, *, state: Path, **options: Any) -> Lab:
+        """A laboratory of a scenario file, or of one of the scenarios that come with it; ScenarioError."""
+        return cls(scenario.load(source), state=state, **options)
+
+    def __enter__(self) -> Lab:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    # --- life
+
+    def start(self) -> None:
+        """Bring everything up; LabError when addresses or the state folder cannot be had, then nothing is left."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
+        self._close.callback(self.trace.close)
+        self._take_state()
+        self._take_addresses()
+        for name, spec in self._specs.items():
+            secrets = {user.name: self.passwords[name, user.name] for user in spec.users}
+            host = fleet.build(spec, self.state / "hosts" / name, secrets, self.faults, self.trace)
+            self.hosts[name] = host
+            self._close.callback(host.close)
+        self._close.callback(self._stop_apps)
+        self.ca, contexts = certificates.make(self.state / "tls", self.addresses)
+        for app in self.apps():
+            app.ready()
+        self._start_wire(contexts)
+        self.trace.write("lab", "", state="started", scenario=self.scenario.name, addresses=self.addresses)
+
+    def stop(self) -> None:
+        """End everything; harmless when nothing was started, and when called twice."""
+        self._close.close()
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer) and thread.finished.is_set():
+                thread.join(1.0)  # cancelled by its host just now, but perhaps not gone yet
+
+    def _stop_apps(self) -> None:
+        for app in self.apps():
+            app.stop()
+
+    def _take_state(self) -> None:
+        self.state.mkdir(parents=True, exist_ok=True)
+        mark = self.state / _MARK
+        if not mark.exists() and any(self.state.iterdir()):
+            raise LabError(f"The state folder {self.state} holds something else; the laboratory wants one of its own.")
+        handle: TextIO = self._close.enter_context(mark.open("a+", encoding="utf-8"))
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise LabError(f"Another laboratory runs with the state folder {self.state}.") from None
+        for part in _PARTS:
+            shutil.rmtree(self.state / part, ignore_errors=True)
+        mark.write_text(json.dumps({"scenario": self.scenario.name}) + "\n", encoding="utf-8")
+
+    def _take_addresses(self) -> None:
+        try:
+            block = Block(self.ports)
+            self._close.callback(block.close)
+            fixed = {name: spec.address for name, spec in self._specs.items() if spec.address != "auto"}
+            probe(fixed.values(), self.ports)
+        except OSError as error:
+            raise LabError(str(error.strerror or error)) from None
+        self.addresses = {name: fixed.get(name) or block.address() for name in self._specs}
+
+    def _start_wire(self, contexts: Mapping[str, ssl.SSLContext]) -> None:
+        from vsslab.engine.runspace import Runspace  # noqa: PLC0415 - the engine's tables take a while to read
+
+        self.wire = WireServer(
+            {self.addresses[name]: host for name, host in self.hosts.items()},
+            ports=self.ports,
+            tls=contexts,
+            trace=self.trace,
+            faults=self.faults,
+            settings=self.settings,
+            runspace_factory=Runspace,
+        )
+        thread = WireThread(self.wire)
+        try:
+            thread.start()
+        except OSError as error:
+            raise LabError(f"The addresses of the hosts cannot be used ({error.strerror}).") from None
+        self._close.callback(thread.stop)
+
+    # --- what is there
+
+    def apps(self) -> list[App]:
+        """Every live application."""
+        return [app for host in self.hosts.values() for app in host.apps.values()]
+
+    def stats(self, host: str | None = None) -> dict[str, Any]:
+        """Figures of the live applications: of one host by application, else of all by host."""
+        if host is None:
+            return {name: self.stats(name) for name in self.hosts}
+        figures: dict[str, Any] = {}
+        for name, app in self.hosts[host].apps.items():
+            try:
+                figures[name] = app.stats()
+            except AppError as error:
+                figures[name] = {"name": name, "kind": app.kind, "pid": app.pid, "error": str(error)}
+        return figures
+
+    def check(self, host: str, app: str, place: str | Path) -> books.Books:
+        """Judge a copy of an application's data: a Windows path on the host, or a real folder."""
+        folder = place if isinstance(place, Path) else self.hosts[host].files.locate(place).real
+        return books.check(self.hosts[host].apps[app].kind, folder)
+
+    def ledger(self) -> dict[str, Any]:
+        """Everything that can be left behind, by host; equal before and after when nothing was."""
+        return {name: host.ledger() for name, host in self.hosts.items()}
+
+    def counters(self) -> list[dict[str, Any]]:
+        """What each connection to the wire has carried so far, oldest first."""
+        return [dict(vars(each)) for each in self.wire.sessions]
+
+    def inventory(self, user: str | None = None) -> dict[str, Any]:
+        """The Ansible inventory; with `user`, hosts are connected to as this account, those without it left out."""
+        entries = [entry for spec in self._specs.values() if (entry := self._entry(spec, user)) is not None]
+        return ansible.build(entries)
+
+    def write_inventory(self, path: Path, user: str | None = None) -> None:
+        """Write the inventory as YAML, readable for its owner only."""
+        ansible.write(self.inventory(user), path)
+
+    def _entry(self, spec: HostSpec, user: str | None) -> ansible.Entry | None:
+        account = spec.user if user is None else next((e for e in spec.users if e.name.lower() == user.lower()), None)
+        if account is None:
+            return None
+        how = spec.connection
+        return ansible.Entry(
+            spec.name,
+            self.addresses[spec.name],
+            how.plugin,
+            how.scheme,
+            how.auth,
+            self.ports[0] if how.scheme == "http" else self.ports[1],
+            account.name,
+            self.passwords[spec.name, account.name],
+            self.ca,
+        )
+
+
+def is_running(state: Path) -> bool:
+    """True while a laboratory runs with this state folder."""
+    try:
+        with (state / _MARK).open("a") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False

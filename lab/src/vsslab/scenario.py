@@ -1,0 +1,378 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scenarios: a fleet described in YAML, read strictly; what is not understood is refused with file, line and reason."""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vsslab import vss
+from vsslab.faults import Faults
+from vsslab.schema import (
+    Field,
+    Parser,
+    Record,
+    SchemaError,
+    document,
+    items,
+    judged,
+    mapping_of_anything,
+    one_of,
+    scalar,
+    text,
+)
+
+__all__ = ["HostSpec", "Scenario", "ScenarioError", "load", "names"]
+ScenarioError = SchemaError
+
+_UNITS = {"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
+
+
+def _size(value: Any) -> int:
+    found = re.fullmatch(r"(\d+)\s*([kmgt]ib)?", str(value).strip().lower())
+    if not found:
+        raise ValueError(f"{value!r} is not a size such as 64 GiB or 4096.")
+    return int(found[1]) * _UNITS[found[2] or ""]
+
+
+def _path(value: Any) -> str:
+    if not re.fullmatch(r"[A-Za-z]:\\.*", str(value)):
+        raise ValueError(f"{value!r} is not a path with a drive letter, such as D:\\Bank.")
+    return str(value)
+
+
+def _address(value: Any) -> str:
+    if value != "auto" and not re.fullmatch(r"127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}", str(value)):
+        raise ValueError(f"{value!r} is neither auto nor in 127.0.0.0/8, and the laboratory listens nowhere else.")
+    return str(value)
+
+
+@dataclass(frozen=True)
+class UserSpec:
+    """An account; without a password one is made up for each run."""
+
+    name: str
+    password: str | None = None
+    administrator: bool = False
+    remote: bool = False
+
+
+@dataclass(frozen=True)
+class VolumeSpec:
+    """A volume; `capacity` in bytes, `drive_type` 2 removable, 3 local, 5 CD."""
+
+    letter: str | None = None
+    label: str = ""
+    file_system: str = "NTFS"
+    capacity: int | None = None
+    drive_type: int = 3
+    mounts: tuple[str, ...] = ()
+    system: bool = False
+    pagefile: bool = False
+
+
+@dataclass(frozen=True)
+class WriterSpec:
+    """A writer: a well-known name or a full description; `app` is the application that it freezes."""
+
+    name: str
+    app: str | None = None
+    class_id: str | None = None
+    service: str | None = None
+    display_name: str | None = None
+    components: tuple[Mapping[str, Any], ...] | None = None
+    freeze_limit: float | None = None
+    freeze_events: Mapping[str, Any] | None = None
+    line: int = 0
+
+    def description(self) -> dict[str, Any]:
+        """All keys of the writer, those of the well-known one filled in; without `app`, `display_name` and `line`."""
+        given = {
+            "name": self.name,
+            "class_id": self.class_id,
+            "service": self.service,
+            "components": self.components,
+            "freeze_limit": self.freeze_limit,
+            "freeze_events": self.freeze_events,
+        }
+        known = dict(_known_writers().get(self.name.lower(), {}))
+        known.pop("display_name", None)
+        return known | {key: value for key, value in given.items() if value is not None}
+
+    def service_name(self) -> tuple[str, str]:
+        """Name and display name of the service that holds the writer."""
+        known = _known_writers().get(self.name.lower(), {})
+        name = str(self.service or known.get("service") or "VSS")
+        return name, str(self.display_name or known.get("display_name") or name)
+
+
+@dataclass(frozen=True)
+class AppSpec:
+    """A live application; `kind` as in vsslab.apps, or the path of a program; `rate` in transactions per second."""
+
+    name: str
+    kind: str
+    folder: str
+    rate: float | None = None
+    process: str | None = None
+
+
+@dataclass(frozen=True)
+class FilesSpec:
+    """Files that are there from the start: one with a text, or a tree of `count` files of about `bytes` each."""
+
+    path: str
+    text: str | None = None
+    count: int = 1
+    bytes: int = 4096
+    depth: int = 3
+
+
+@dataclass(frozen=True)
+class ConnectionSpec:
+    """How the inventory lets Ansible connect."""
+
+    plugin: str = "psrp"
+    scheme: str = "http"
+    auth: str = "ntlm"
+    user: str | None = None
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """One host of a scenario."""
+
+    name: str
+    profile: str = "server2022"
+    language: str = "en-US"
+    time_zone: str = "UTC"
+    address: str = "auto"
+    domain: str = "WORKGROUP"
+    copy_rate: int | None = None
+    users: tuple[UserSpec, ...] = ()
+    volumes: tuple[VolumeSpec, ...] = ()
+    writers: tuple[WriterSpec, ...] = ()
+    apps: tuple[AppSpec, ...] = ()
+    files: tuple[FilesSpec, ...] = ()
+    connection: ConnectionSpec = field(default_factory=ConnectionSpec)
+    vss: Mapping[str, Any] = field(default_factory=dict)
+    clock: Mapping[str, Any] = field(default_factory=dict)
+    line: int = 0
+
+    @property
+    def user(self) -> UserSpec:
+        """The account the inventory connects with: the connection's, else the first administrator."""
+        wanted = self.connection.user
+        if wanted is not None:
+            return next(each for each in self.users if each.name.lower() == wanted.lower())
+        return next(each for each in self.users if each.administrator)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A fleet, and the faults that are set from the start."""
+
+    name: str
+    description: str = ""
+    hosts: tuple[HostSpec, ...] = ()
+    faults: tuple[Mapping[str, Any], ...] = ()
+    file: str = ""
+
+
+_USER = Record(
+    UserSpec,
+    {"name": Field(text, required=True), "password": text, "administrator": scalar(bool), "remote": scalar(bool)},
+)
+_VOLUME = Record(
+    VolumeSpec,
+    {
+        "letter": scalar(str, lambda value: str(value).rstrip(":\\").upper()),
+        "label": text,
+        "file_system": one_of("NTFS", "ReFS", "FAT32", "exFAT", "UDF"),
+        "capacity": scalar((int, str), _size),
+        "drive_type": scalar(int),
+        "mounts": items(scalar(str, _path)),
+        "system": scalar(bool),
+        "pagefile": scalar(bool),
+    },
+)
+_COMPONENT = Record(
+    dict,
+    {
+        "name": Field(text, required=True),
+        "logical_path": text,
+        "caption": text,
+        "database": scalar(bool),
+        "selectable": scalar(bool),
+        "top_level": scalar(bool),
+        "notify_on_backup_complete": scalar(bool),
+        "files": items(
+            Record(dict, {"path": Field(text, required=True), "filespec": text, "recursive": scalar(bool)}),
+        ),
+    },
+)
+_WRITER = Record(
+    WriterSpec,
+    {
+        "name": Field(text, required=True),
+        "app": text,
+        "class_id": text,
+        "service": text,
+        "display_name": text,
+        "components": items(_COMPONENT),
+        "freeze_limit": scalar((int, float)),
+        "freeze_events": Record(
+            dict,
+            {
+                "provider": Field(text, required=True),
+                "freeze": Field(scalar(int), required=True),
+                "thaw": Field(scalar(int), required=True),
+                "names": items(text),
+                "freeze_text": text,
+                "thaw_text": text,
+            },
+        ),
+    },
+    line="line",
+)
+_APP = Record(
+    AppSpec,
+    {
+        "name": Field(text, required=True),
+        "kind": Field(text, required=True),
+        "folder": Field(scalar(str, _path), required=True),
+        "rate": scalar((int, float)),
+        "process": text,
+    },
+)
+_FILES = Record(
+    FilesSpec,
+    {
+        "path": Field(scalar(str, _path), required=True),
+        "text": text,
+        "count": scalar(int),
+        "bytes": scalar((int, str), _size),
+        "depth": scalar(int),
+    },
+)
+_CONNECTION = Record(
+    ConnectionSpec,
+    {
+        "plugin": one_of("psrp", "winrm"),
+        "scheme": one_of("http", "https"),
+        "auth": one_of("ntlm", "negotiate", "basic"),
+        "user": text,
+    },
+)
+_HOST_FIELDS: dict[str, Parser | Field] = {
+    "profile": text,
+    "language": text,
+    "time_zone": text,
+    "domain": text,
+    "copy_rate": scalar((int, str), _size),
+    "users": items(_USER),
+    "volumes": items(_VOLUME),
+    "writers": items(_WRITER),
+    "apps": items(_APP),
+    "files": items(_FILES),
+    "connection": _CONNECTION,
+    "vss": judged(mapping_of_anything, vss.Options.of),
+    "clock": Record(dict, {"skew": scalar((int, float)), "speed": scalar((int, float))}),
+}
+_HOST = Record(
+    HostSpec,
+    {"name": Field(text, required=True), "address": scalar(str, _address), **_HOST_FIELDS},
+    line="line",
+)
+_SCENARIO = Record(
+    dict,
+    {
+        "name": Field(text, required=True),
+        "description": text,
+        "defaults": Record(dict, _HOST_FIELDS),
+        "hosts": Field(items(_HOST), required=True),
+        "faults": items(judged(mapping_of_anything, lambda value: Faults().add(value))),
+    },
+    inherit=("defaults", "hosts"),
+)
+
+
+@lru_cache(maxsize=1)
+def _known_writers() -> dict[str, dict[str, Any]]:
+    content = importlib.resources.files("vsslab").joinpath("data/known-writers.yml").read_text(encoding="utf-8")
+    return {str(each["name"]).lower(): each for each in yaml.safe_load(content)}
+
+
+def names() -> list[str]:
+    """The scenarios that come with the laboratory."""
+    folder = importlib.resources.files("vsslab").joinpath("scenarios")
+    return sorted(each.name.removesuffix(".yml") for each in folder.iterdir() if each.name.endswith(".yml"))
+
+
+def load(source: str | Path) -> Scenario:
+    """Read a scenario: the path of a YAML file, or the name of one that comes with the laboratory.
+
+    Raises ScenarioError (file, line and one sentence) for whatever is wrong with it.
+    """
+    path = Path(source)
+    if str(source) in names():
+        file = f"{source}.yml"
+        content = importlib.resources.files("vsslab").joinpath(f"scenarios/{file}").read_text(encoding="utf-8")
+    else:
+        file = str(path)
+        try:
+            content = path.read_text(encoding="utf-8")
+        except OSError as error:
+            known = ", ".join(names())
+            raise ScenarioError(
+                f"{source}: there is no such scenario file ({error.strerror}); known names: {known}."
+            ) from None
+    values = document(content, file, _SCENARIO)
+    values.pop("defaults", None)
+    scenario = Scenario(**values, file=file)
+    _judge(scenario)
+    return scenario
+
+
+def _judge(scenario: Scenario) -> None:
+    seen: set[str] = set()
+    for host in scenario.hosts:
+        for wrong in _faults_of(host):
+            raise ScenarioError(f"{scenario.file}:{host.line}: host {host.name}: {wrong}")
+        if host.name.lower() in seen:
+            raise ScenarioError(f"{scenario.file}:{host.line}: there are two hosts named {host.name}.")
+        seen.add(host.name.lower())
+
+
+def _faults_of(host: HostSpec) -> list[str]:
+    """What the schema alone cannot tell, one sentence each."""
+    users = {each.name.lower(): each for each in host.users}
+    letters = [each.letter for each in host.volumes if each.letter]
+    apps = {each.name.lower() for each in host.apps}
+    wanted = (host.connection.user or "").lower()
+    paths = [*(each.folder for each in host.apps), *(each.path for each in host.files)]
+    checks = {
+        "no user is an administrator.": not any(each.administrator for each in host.users),
+        "two users have the same name.": len(users) != len(host.users),
+        f"the connection's user {host.connection.user} is not among the users.": bool(wanted) and wanted not in users,
+        "basic authentication needs https.": host.connection.auth == "basic" and host.connection.scheme == "http",
+        "there is no volume C.": "C" not in letters,
+        "two volumes have the same letter.": len(set(letters)) != len(letters),
+    }
+    wrong = [sentence for sentence, is_so in checks.items() if is_so]
+    wrong += [f"{each} is on no volume of the host." for each in paths if each[0].upper() not in letters]
+    for writer in host.writers:
+        if writer.app is not None and writer.app.lower() not in apps:
+            wrong.append(f"the writer {writer.name} speaks for {writer.app}, but there is no such application.")
+        if not writer.description().get("class_id"):
+            wrong.append(f"the writer {writer.name} is not a well-known one: it needs a class_id.")
+    return wrong
