@@ -1,0 +1,279 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copying out of shadow copies: robocopy jobs that are scheduled tasks, watched from here.
+
+A task goes on when the connection is lost. robocopy cannot read a shadow copy's device path, but it can read through a
+directory link to it (robocopy documentation; error 123 otherwise).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import _verbs as verbs
+from .._host import Host
+from .._pipeline import ConnectionLost, Result, Statement
+from .errors import VssFailure
+from .paths import Place
+from .run import Run
+
+RUNNING, NEVER_RUN = 267009, 267011  # LastTaskResult: SCHED_S_TASK_RUNNING, SCHED_S_TASK_HAS_NOT_RUN
+FAILED = 8  # robocopy's exit code is a bit mask; from this bit on something was not copied
+_LIMIT = 3 * 86400  # seconds after which the Task Scheduler ends a copy that hangs
+_START = 120.0  # seconds within which a started task has to show that it runs
+_TAIL = 400  # lines of a failed job's log in which its errors are looked for
+
+# What lies at the root of a volume and is no data: what Windows keeps for itself.
+ROOT_FOLDERS = ("System Volume Information", "$RECYCLE.BIN")
+ROOT_FILES = ("pagefile.sys", "hiberfil.sys", "swapfile.sys")
+
+# Win32 error codes that copying meets (Win32 docs, "System Error Codes"); robocopy's texts are in the host's language.
+_MEANING: Mapping[int, str] = {
+    2: "the file was not found", 3: "the path was not found", 5: "access was denied",
+    19: "the volume is write-protected",
+    21: "the device is not ready", 23: "a checksum was wrong", 32: "another process has it open",
+    39: "the disk is full: there is no space left", 53: "the share was not found", 64: "the share went away",
+    112: "the disk is full: there is no space left", 123: "the name is not valid", 206: "the name is too long",
+    267: "it is not a folder", 433: "the device went away: the shadow copy is gone", 1117: "the disk reported an error",
+    1392: "the file is damaged", 1450: "Windows ran out of resources", 1920: "it could not be accessed by the system",
+}  # fmt: skip
+
+_HOPELESS = frozenset((19, 21, 39, 112, 433))
+
+_ERROR = re.compile(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \S+ (\d+) \(0x([0-9A-Fa-f]{8})\) (.+?)\s*$")
+_ROW = re.compile(r":\s*((?:\d+\s+){5}\d+)\s*$")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One source to be copied, from a path in its shadow copy to a folder of its own; files and bytes as measured."""
+
+    number: int
+    place: Place
+    source: str
+    target: str
+    task: str
+    log: str
+    files: int = 0
+    bytes: int = 0
+
+    def arguments(self, mirror: bool) -> list[str]:
+        """robocopy's arguments. mirror: also remove what is not in the source any more."""
+        told = [self.source, self.target, "/MIR" if mirror else "/E", "/COPY:DAT", "/DCOPY:DAT", "/XJ", "/R:1", "/W:1"]
+        told += ["/NP", "/BYTES", "/FP", f"/UNILOG:{self.log}"]
+        return [*told, "/XD", *ROOT_FOLDERS, "/XF", *ROOT_FILES] if self.place.whole else told
+
+
+def start(host: Host, jobs: Sequence[Job], mirror: bool) -> list[Statement]:
+    """The statements that register and start a task for each job."""
+    steps: list[Statement] = []
+    for job in jobs:
+        action = (host.system32("robocopy"), job.arguments(mirror))
+        xml = verbs.task_xml([action], limit=_LIMIT, description=f"umbra.vss copies {job.place.path}")
+        steps.append(verbs.register_task(f"task-{job.number}", job.task, xml))
+        steps.append(verbs.start_task(f"start-{job.number}", job.task))
+    return steps
+
+
+def has_started(info: Result) -> bool:
+    """Whether a task is there and has run or runs, by its answer to task_info."""
+    told = info.first
+    return bool(told) and told.get("LastTaskResult") not in (None, NEVER_RUN)
+
+
+# ---- watching
+def reading(jobs: Sequence[Job], mark: str = "") -> list[Statement]:
+    """The statements of one reading: how the tasks are, what they last wrote, which shadow copies are there."""
+    asked = [verbs.task_info(f"info-{job.number}{mark}", job.task) for job in jobs]
+    asked += [verbs.read_tail(f"tail-{job.number}{mark}", job.log, 6, "Unicode").tolerant() for job in jobs]
+    return [*asked, verbs.cim(f"there{mark}", "Win32_ShadowCopy", ("ID",))]
+
+
+@dataclass
+class Progress:
+    """What the readings told so far. codes: exit codes of the jobs that have ended."""
+
+    jobs: Sequence[Job]
+    shadows: Sequence[str]
+    codes: dict[int, int] = field(default_factory=dict)
+    readings: int = 0
+    _started: float = field(default_factory=time.monotonic)
+    _seen: set[int] = field(default_factory=set)
+
+    @property
+    def done(self) -> bool:
+        """Whether every job has ended."""
+        return len(self.codes) == len(self.jobs)
+
+    @property
+    def running(self) -> list[Job]:
+        """The jobs that have not ended."""
+        return [job for job in self.jobs if job.number not in self.codes]
+
+    def take(self, results: Mapping[str, Result], host: str) -> str:
+        """Take one reading; a line that tells how far the copying is.
+
+        :raises VssFailure: a shadow copy is gone, or a task did not start.
+        """
+        self.readings += 1
+        for job in self.running:
+            told = results[f"info-{job.number}"].first
+            code = int(told["LastTaskResult"]) if told and told.get("LastTaskResult") is not None else NEVER_RUN
+            if code == RUNNING:
+                self._seen.add(job.number)
+            elif code != NEVER_RUN:
+                self.codes[job.number] = code
+        self._still_there(results, host)
+        self._started_at_all(host)
+        self._hopeless(results, host)
+        return self._line(results)
+
+    def _hopeless(self, results: Mapping[str, Result], host: str) -> None:
+        """Give up when what went wrong will go wrong with every further file, each of which robocopy tries twice."""
+        for job in self.running:
+            tail = results.get(f"tail-{job.number}")
+            lines = [str(line) for line in (tail.values if tail else [])]
+            codes = {int(found.group(1)) for line in lines if (found := _ERROR.match(line.strip()))}
+            if codes & _HOPELESS:
+                raise why_failed(job, FAILED, lines, host)
+
+    def _still_there(self, results: Mapping[str, Result], host: str) -> None:
+        there = {str(told.get("ID") or "").lower() for told in results["there"].values}
+        gone = [shadow for shadow in self.shadows if shadow not in there]
+        if gone:
+            raise ShadowsGone(f"The shadow copy {gone[0]} on {host} vanished while it was copied from", gone)
+
+    def _started_at_all(self, host: str) -> None:
+        late = [job for job in self.running if job.number not in self._seen]
+        if late and time.monotonic() - self._started > _START:
+            raise VssFailure(
+                f"The scheduled task {late[0].task} on {host} did not start within {_START:.0f} s: look at the service "
+                "Schedule and at its history."
+            )
+
+    def _line(self, results: Mapping[str, Result]) -> str:
+        told = []
+        for job in self.running:
+            tail = results.get(f"tail-{job.number}")
+            now = next((str(line).split("\t")[-1].strip() for line in reversed(tail.values if tail else [])), "")
+            now = now.replace(job.source, job.place.path.rstrip("\\"))  # as its owner knows it, not through our link
+            told.append(f"{job.place.path} ({job.files} files, {size(job.bytes)})" + (f", now at {now}" if now else ""))
+        return f"Copying {'; '.join(told)}" if told else "Copied"
+
+
+class ShadowsGone(VssFailure):
+    """Shadow copies vanished; the reason is in the host's events."""
+
+    def __init__(self, sentence: str, gone: Sequence[str]) -> None:
+        super().__init__(sentence)
+        self.gone = tuple(gone)
+
+
+# Seconds between readings; a batch takes less than four minutes, and one that is not needed to its end costs what its
+# commands weigh: so the first is short.
+_PAUSES = (0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
+_LATER = (15.0, *(30.0,) * 6)
+
+
+def follow(run: Run, progress: Progress) -> None:
+    """Watch until every job has ended, renewing the lease between batches of readings. The work goes on without us.
+
+    :raises VssFailure: a shadow copy is gone, or a task did not start.
+    :raises ConnectionLost: the host does not answer any more.
+    """
+    pauses: Sequence[float] = _PAUSES
+    while not progress.done:
+        try:
+            _batch(run, progress, pauses)
+            if not progress.done:
+                run.host.act(*run.step())
+        except ConnectionLost as lost:
+            run.lost_while("copying", lost)
+            run.reopen()
+            pauses = _PAUSES
+            continue
+        pauses = _LATER
+
+
+def _batch(run: Run, progress: Progress, pauses: Iterable[float]) -> None:
+    asked: list[Statement] = []
+    for at, pause in enumerate(pauses):
+        asked += [verbs.pause(f"pause@{at}", pause), *reading(progress.running, f"@{at}")]
+    stream = run.host.watch(*asked)
+    try:
+        for results in _readings(stream):
+            line = progress.take(results, run.host.name)
+            if progress.done:
+                return
+            run.say(line)
+    finally:
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
+
+
+def _readings(stream: Iterator[Result]) -> Iterator[dict[str, Result]]:
+    """Results put together reading by reading: the one about shadow copies is the last of each."""
+    together: dict[str, Result] = {}
+    for result in stream:
+        name = result.key.partition("@")[0]
+        together[name] = result
+        if name == "there":
+            yield together
+            together = {}
+
+
+# ---- outcome
+def failed(progress: Progress) -> list[Job]:
+    """The jobs whose exit code means that something was not copied. A killed program's code is large or negative."""
+    return [job for job in progress.jobs if not 0 <= progress.codes.get(job.number, FAILED) < FAILED]
+
+
+def log_tail(job: Job, lines: int = _TAIL) -> Statement:
+    """The statement that reads the end of a job's log."""
+    return verbs.read_tail(f"log-{job.number}", job.log, lines, "Unicode").tolerant()
+
+
+def why_failed(job: Job, code: int, log: Sequence[Any], host: str) -> VssFailure:
+    """The failure of a job, by the first error in its log: file, code and the system's text."""
+    lead = f"Copying {job.place.path} on {host} to {job.target} failed"
+    lines = [str(line) for line in log]
+    for at, line in enumerate(lines):
+        found = _ERROR.match(line.strip())
+        if found is None:
+            continue
+        number, what = int(found.group(1)), found.group(3)
+        system = lines[at + 1].strip() if at + 1 < len(lines) else ""
+        meaning = _MEANING.get(number, system or "see the Win32 error codes")
+        told = f" ({system})" if system and number in _MEANING else ""
+        return VssFailure(f"{lead}: {what}: {meaning}, error {number}{told}.", robocopy_exit_code=code)
+    return VssFailure(
+        f"{lead}: robocopy ended with exit code {code} and its log names no error. Was the task stopped or the host "
+        "restarted?",
+        robocopy_exit_code=code,
+    )
+
+
+def file_counts(log: Sequence[Any]) -> tuple[int, int] | None:
+    """(copied, removed because the source has them no more) of a mirroring job's files, None when the log does not say.
+
+    By the table that ends its log: rows of six numbers (total, copied, skipped, mismatched, failed, extra) for folders,
+    files and bytes.
+    """
+    rows = [[int(number) for number in found.group(1).split()] for line in log if (found := _ROW.search(str(line)))]
+    return (rows[-2][1], rows[-2][5]) if len(rows) >= 3 else None
+
+
+def size(number: int) -> str:
+    """Bytes for a person to read."""
+    value = float(number)
+    for unit in ("bytes", "KB", "MB", "GB", "TB"):
+        if value < 1024 or unit == "TB":
+            break
+        value /= 1024
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

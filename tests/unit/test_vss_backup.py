@@ -1,0 +1,292 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A backup: snapshot, copy, proof, nothing left; and what happens when a step fails."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from ansible_collections.umbra.vss.plugins.plugin_utils._pipeline import Result
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss import copying, frozen, verify
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss.backup import backup
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss.errors import VssFailure
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss.facts import Event
+
+from .vss_fake_host import NOW, FakeWindows, ticks, volume
+
+ARGS = {
+    "sources": ["D:\\Bank"],
+    "destination": "E:\\Backup",
+    "verify": {"mode": "all"},
+    "writers": {"require": ["SqlServerWriter"]},
+    "timeout": 0,
+}
+TABLE = [
+    "               Total    Copied   Skipped  Mismatch    FAILED    Extras",
+    "    Dirs :         1         1         0         0         0         0",
+    "   Files :         2         2         0         0         0         0",
+    "   Bytes :       300       300         0         0         0         0",
+]
+
+
+def said(text: str) -> None:
+    """Nobody listens."""
+
+
+def hashed(statement):
+    folder = statement.commands[0].parameters["LiteralPath"]
+    return [{"Path": f"{folder}\\{name}", "Hash": name * 8} for name in ("a", "b")]
+
+
+@pytest.fixture
+def windows():
+    found = FakeWindows()
+    found.answers = [
+        (r"there-\d+", [True]),
+        (r"hash-(source|copy)-\d+", hashed),
+        (r"log-\d+", TABLE),
+        (r"measure-.*|copy-\d+|before-.*", [{"Count": 2, "Sum": 300}]),
+    ]
+    return found
+
+
+def clean(windows):
+    return not windows.shadows and not windows.tasks and not [f for f in windows.folders if "\\runs\\" in f]
+
+
+def test_a_backup_copies_proves_and_leaves_nothing(windows):
+    result = backup(windows.host, ARGS, False, said)
+    assert (result["changed"], result["consistency"], result["files"], result["bytes"]) == (True, "application", 2, 300)
+    assert result["verified"] == {"mode": "all", "files": 2, "bytes": 300, "mismatches": [], "mismatch_count": 0}
+    assert result["sources"] == [{"source": "D:\\Bank", "copy": "E:\\Backup\\D\\Bank", "files": 2, "bytes": 300}]
+    assert (result["copied_files"], result["left_behind"], result["recovered"]) == (2, [], [])
+    for word in ("application", "2 files", "nothing left behind"):
+        assert word in result["summary"]
+    assert clean(windows)
+
+
+def test_the_manifest_beside_the_copy_is_complete(windows):
+    result = backup(windows.host, ARGS, False, said)
+    manifest = json.loads(windows.files["E:\\Backup\\umbra-vss.json"])
+    assert (manifest["complete"], manifest["run"], manifest["files"]) == (True, result["record"], 2)
+
+
+def test_it_takes_seven_pipelines(windows):
+    result = backup(windows.host, ARGS, False, said)
+    assert len(windows.said) == 7
+    assert result["progress_readings"] == 1
+
+
+def test_the_copy_goes_through_a_link_by_a_task_with_safe_arguments(windows):
+    xml = {}
+    windows.answers.insert(0, (r"task-1", lambda s: xml.update(text=s.commands[0].parameters["Xml"]) or []))
+    windows.answers.insert(0, (r"info-1", [{"LastTaskResult": 1}]))
+    backup(windows.host, ARGS, False, said)
+    arguments = re.search("<Arguments>(.*)</Arguments>", xml["text"])[1]
+    assert re.match(r"C:\\Windows\\umbra-vss\\runs\\[0-9a-f]{32}\\1\\Bank E:\\Backup\\D\\Bank /E /COPY:DAT", arguments)
+    assert "/MIR" not in arguments
+    assert '"' not in arguments
+
+
+def test_a_second_backup_mirrors_into_its_own_folders(windows):
+    backup(windows.host, ARGS, False, said)
+    windows.folders.add("E:\\Backup\\D")
+    seen = []
+    windows.answers.insert(0, (r"task-1", lambda s: seen.append(s) or windows._simulated(s)))
+    backup(windows.host, ARGS, False, said)
+    assert "/MIR" in seen[0].commands[0].parameters["Xml"]
+
+
+def test_check_mode_predicts_the_same_keys_and_changes_nothing(windows):
+    predicted = backup(windows.host, ARGS, True, said)
+    assert (windows.shadows, windows.files, windows.folders) == ({}, {}, set())
+    done = backup(windows.host, ARGS, False, said)
+    assert predicted.keys() == done.keys()
+    for key in ("changed", "consistency", "consistency_reason", "engine"):
+        assert predicted[key] == done[key]
+
+
+def test_keep_snapshot_keeps_it_under_its_name(windows):
+    result = backup(windows.host, {**ARGS, "keep_snapshot": True, "name": "kept"}, False, said)
+    assert [s["id"] for s in result["snapshot_set"]["shadows"]] == list(windows.shadows)
+    assert result["left_behind"] == []
+    (record,) = [json.loads(text) for path, text in windows.files.items() if path.endswith("record.json")]
+    assert (record["state"], record["name"], record["links"], record["tasks"]) == ("kept", "kept", [], [])
+
+
+REFUSED = {
+    "full": ({"type": "full"}, "full.*copy"),
+    "no sources": ({"sources": []}, "sources is empty"),
+    "source not there": ({"sources": ["D:\\Nowhere"]}, r"D:\\Nowhere.*not there on sql01"),
+    "unknown volume": ({"sources": ["Q:\\Bank"]}, r"Q:\\Bank"),
+    "relative": ({"sources": ["Bank"]}, "not a full path"),
+    "overlap": ({"sources": ["D:\\", "D:\\Bank"]}, "overlap"),
+    "same volume": ({"destination": "D:\\Backup"}, r"D:\\Backup.*another volume"),
+    "share": ({"destination": "\\\\nas\\b"}, "share"),
+    "mode": ({"verify": {"mode": "hope"}}, "hope"),
+    "kept without a name": ({"keep_snapshot": True}, "name"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_before_anything_is_created(windows, case):
+    args, sentence = REFUSED[case]
+    windows.folders |= {"D:\\Bank"}
+    with pytest.raises(VssFailure, match=sentence):
+        backup(windows.host, {**ARGS, **args}, False, said)
+    assert clean(windows)
+    assert "create" not in list(windows.keys())
+
+
+def test_somebody_elses_destination_is_not_touched(windows):
+    windows.folders.add("E:\\Backup")
+    windows.files["E:\\Backup\\precious.txt"] = "precious"
+    with pytest.raises(VssFailure, match=r"E:\\Backup on sql01 holds something"):
+        backup(windows.host, ARGS, False, said)
+    assert windows.files["E:\\Backup\\precious.txt"] == "precious"
+
+
+def test_a_backup_of_other_sources_is_not_mirrored_over(windows):
+    backup(windows.host, ARGS, False, said)
+    windows.folders.add("D:\\Other")
+    with pytest.raises(VssFailure, match="other sources"):
+        backup(windows.host, {**ARGS, "sources": ["D:\\Other"]}, False, said)
+
+
+def test_too_little_space_is_told_in_bytes(windows):
+    windows.volumes = [volume("C"), volume("D"), volume("E", FreeSpace=299)]
+    with pytest.raises(VssFailure, match=r"not enough space on E:.*300 bytes.*299 bytes"):
+        backup(windows.host, ARGS, False, said)
+    assert clean(windows)
+
+
+def test_a_failed_copy_is_told_by_the_first_error_of_its_log(windows):
+    windows.answers.insert(0, (r"info-1", [{"LastTaskResult": 9}]))
+    log = [
+        "2026/03/01 10:11:12 FEHLER 112 (0x00000070) Datei wird kopiert C:\\x\\1\\Bank\\a",
+        "Es steht nicht genug Speicherplatz auf dem Datenträger zur Verfügung.",
+    ]
+    windows.answers.insert(0, (r"log-1", log))
+    with pytest.raises(VssFailure, match=r"Bank\\a: the disk is full.*error 112 .Es steht nicht"):
+        backup(windows.host, ARGS, False, said)
+    assert clean(windows)
+    assert "E:\\Backup" not in windows.folders, "what this run made goes with it"
+
+
+def test_a_destination_that_cannot_be_written(windows):
+    windows.answers.insert(0, (r"manifest", lambda s: FakeWindows.failed(s, "Access to the path is denied.")))
+    with pytest.raises(VssFailure, match=r"E:\\Backup on sql01 cannot be written.*denied"):
+        backup(windows.host, ARGS, False, said)
+    assert clean(windows)
+
+
+def test_a_copy_that_differs_is_a_failure(windows):
+    def other(statement):
+        return [{**told, "Hash": "other"} if told["Path"].endswith("b") else told for told in hashed(statement)]
+
+    windows.answers.insert(0, (r"hash-copy-1", other))
+    with pytest.raises(VssFailure, match=r"1 mismatches\): b differs") as failure:
+        backup(windows.host, ARGS, False, said)
+    assert failure.value.details["verified"]["mismatches"] == [{"source": "D:\\Bank", "path": "b", "what": "differs"}]
+    assert clean(windows)
+
+
+def test_a_shadow_copy_that_vanishes_is_explained_by_the_events(windows):
+    def vanish(statement):
+        windows.shadows.clear()
+        return []
+
+    windows.answers.insert(0, (r"there", vanish))
+    gone = [{"TimeCreated": ticks(NOW), "Id": 25, "ProviderName": "volsnap", "Level": 2}]
+    windows.answers.insert(0, (r"events", gone))
+    with pytest.raises(VssFailure, match=r"vanished.*could not grow in time"):
+        backup(windows.host, ARGS, False, said)
+    assert clean(windows)
+
+
+def test_a_lost_answer_to_the_start_of_copying_does_not_end_the_backup(windows):
+    lost = []
+
+    def lose(statements):
+        if not lost and any(s.key == "start-1" for s in statements):
+            lost.append(True)
+            return True
+        return False
+
+    windows.lose = lose
+    result = backup(windows.host, ARGS, False, said)
+    assert any("connection" in warning for warning in result["warnings"])
+    assert windows.keys().count("start-1") == 1, "what runs is not started again"
+    assert clean(windows)
+
+
+def test_watching_tells_how_far_it_is_and_ends_with_the_tasks(windows):
+    codes = iter([267011, 267009, 267009, 1])
+    windows.answers.insert(0, (r"info-1.*", lambda s: [{"LastTaskResult": next(codes)}]))
+    windows.answers.insert(0, (r"tail-1.*", ["100%", "\t\tNew File\t\t42\tC:\\x\\1\\Bank\\ledger.db"]))
+    heard = []
+    result = backup(windows.host, ARGS, False, heard.append)
+    assert result["progress_readings"] == 4
+    assert any("ledger.db" in line and "D:\\Bank (2 files, 300 bytes)" in line for line in heard)
+
+
+# ---- the parts
+def test_frozen_seconds_come_from_pairs_of_events():
+    def event(provider, number, second):
+        return Event(NOW.replace(second=second), provider, number, 4, "Application", "")
+
+    pair = [event("MSSQLSERVER", 3198, 9), event("MSSQLSERVER", 3197, 2), event("ESE", 2001, 1), event("VSS", 8224, 50)]
+    assert frozen.seconds(pair, NOW) == 8.0
+    assert frozen.seconds(pair, NOW.replace(second=2)) == 7.0, "an earlier freeze is somebody else's"
+    assert frozen.seconds(pair[1:2], NOW) is None
+    assert frozen.seconds([], NOW) is None
+
+
+def test_a_sample_is_the_same_for_the_same_run():
+    names = [f"folder\\{number}" for number in range(50)]
+    first = verify.chosen(names, "run", 7)
+    assert first == verify.chosen(list(reversed(names)), "run", 7)
+    assert len(first) == 7
+    assert first != verify.chosen(names, "another run", 7)
+
+
+@pytest.mark.parametrize(
+    ("code", "failed"), [(0, False), (1, False), (7, False), (8, True), (16, True), (-1073741510, True)]
+)
+def test_robocopys_exit_code_is_a_bit_mask(code, failed):
+    job = copying.Job(1, None, "s", "t", "task", "log")
+    assert bool(copying.failed(copying.Progress([job], [], {1: code}))) is failed
+
+
+def test_copied_files_are_read_from_the_table_in_any_language():
+    german = [
+        line.replace("Files", "Dateien").replace("Dirs", "Verzeich.").replace("Total", "Insgesamt") for line in TABLE
+    ]
+    assert copying.file_counts(german) == (2, 0)
+    assert copying.file_counts([]) is None
+
+
+def test_a_failure_without_a_word_in_the_log_is_told_by_the_exit_code(windows):
+    job = copying.Job(1, None, "s", "E:\\t", "task", "log")
+    object.__setattr__(job, "place", type("P", (), {"path": "D:\\Bank"}))
+    assert "exit code 16" in str(copying.why_failed(job, 16, [], "sql01"))
+
+
+def test_root_measuring_leaves_out_what_windows_keeps_for_itself():
+    class Whole:
+        whole, path = True, "D:\\"
+
+    job = copying.Job(1, Whole(), "C:\\l", "E:\\t", "task", "log")
+    reply = {
+        "measure-1": Result("measure-1", [{"Count": 10, "Sum": 1000}]),
+        "measure-1-less-0": Result("x", [{"Count": 2, "Sum": 100}]),
+        "measure-1-less-1": Result("x", []),
+        "measure-1-root": Result(
+            "x", [{"FullName": "C:\\l\\pagefile.sys", "Length": 500}, {"FullName": "C:\\l\\a", "Length": 1}]
+        ),
+    }
+    assert verify.measured(job, reply) == verify.Amount(7, 400)
+    assert "/XD" in job.arguments(mirror=False)
