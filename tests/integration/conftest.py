@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fleet in the laboratory and real ansible-playbook runs against it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from vsslab.lab import Lab
+
+ROOT = Path(__file__).resolve().parents[2]
+WORK = ROOT / ".build" / "tests"
+SOURCES = {
+    "sql01": r"D:\Bank",
+    "mail01": r"D:\Mail",
+    "web01": r"D:\Logs",
+    "legacy01": r"D:\Legacy",
+    "pc01": r"D:\Ledger",
+}
+
+
+def _load_demo_fleet() -> Any:
+    """demo/fleet.py: the one place that knows how ansible-playbook is started here."""
+    spec = importlib.util.spec_from_file_location("demo_fleet", ROOT / "demo" / "fleet.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["demo_fleet"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+ansible = _load_demo_fleet()
+
+
+class Fleet:
+    """The laboratory's hosts, and Ansible to talk to them."""
+
+    def __init__(self, lab: Lab, folder: Path) -> None:
+        self.lab = lab
+        self.folder = folder
+        self.inventory = folder / "inventory.yml"
+        lab.write_inventory(self.inventory)
+        self._numbers = itertools.count(1)
+
+    def host(self, name: str) -> Any:
+        return self.lab.hosts[name]
+
+    def playbook(self, plays: list[dict[str, Any]]) -> Path:
+        path = self.folder / f"play-{next(self._numbers)}.yml"
+        path.write_text(yaml.safe_dump(plays, sort_keys=False), encoding="utf-8")
+        return path
+
+    def play(self, hosts: str, tasks: list[dict[str, Any]], *args: str, **options: Any) -> Any:
+        """Run tasks as one play; gives demo.fleet.Run. `variables` become play vars."""
+        variables = options.pop("variables", {})
+        book = self.playbook([{"hosts": hosts, "gather_facts": False, "vars": variables, "tasks": tasks}])
+        return ansible.run_playbook(
+            [self.inventory], book, *args, results=self.folder / f"{book.stem}.results", **options
+        )
+
+    def task(self, host: str, module: str, args: dict[str, Any] | None = None, *flags: str, **options: Any) -> Any:
+        """Run one module on one host; gives its result with `status` (ok, failed, unreachable) added."""
+        task = {"name": module, f"umbra.vss.{module}": args or {}, **options.pop("keywords", {})}
+        run = self.play(host, [task], "-vv", *flags, **options)
+        answers = run.of(f"umbra.vss.{module}", host)
+        assert answers, run.output
+        return {**answers[-1]["result"], "status": answers[-1]["status"], "output": run.output}
+
+    def ok(self, host: str, module: str, args: dict[str, Any] | None = None, *flags: str, **options: Any) -> Any:
+        """The same, and it must succeed."""
+        result = self.task(host, module, args, *flags, **options)
+        assert result["status"] == "ok", result.get("msg", result)
+        return result
+
+    def fails(self, host: str, module: str, args: dict[str, Any] | None = None, *flags: str, **options: Any) -> str:
+        """The same, and it must fail: gives the one sentence, which is never a traceback."""
+        result = self.task(host, module, args, *flags, **options)
+        assert result["status"] in ("failed", "unreachable"), result
+        sentence = result["msg"]
+        assert "Traceback" not in result["output"], result["output"]
+        assert "\n" not in sentence.strip(), sentence
+        return sentence
+
+    def start(self, host: str, module: str, args: dict[str, Any]) -> subprocess.Popen[str]:
+        """Start a controller in the background, in a process group of its own, so that it can be killed."""
+        task = {"name": module, f"umbra.vss.{module}": args}
+        book = self.playbook([{"hosts": host, "gather_facts": False, "tasks": [task]}])
+        results = self.folder / f"{book.stem}.results"
+        return subprocess.Popen(
+            ansible.command([self.inventory], book),
+            env=ansible.environment(results),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            text=True,
+        )
+
+    @staticmethod
+    def kill(process: subprocess.Popen[str]) -> None:
+        """Kill a controller and its workers as a power cut would; workers of newer Ansible lead groups of their own."""
+        doomed = [process.pid]
+        for pid in doomed:
+            with contextlib.suppress(OSError):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    doomed += map(int, (task / "children").read_text(encoding="ascii").split())
+        for pid in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(10)
+
+    def ledger(self, host: str) -> dict[str, Any]:
+        """What can be left behind on a host, less what stays on purpose."""
+        return ansible.leftovers(self.host(host).ledger())
+
+    @contextlib.contextmanager
+    def unchanged(self, *hosts: str) -> Iterator[None]:
+        """What can be left behind on these hosts is the same after as before."""
+        before = {name: self.ledger(name) for name in hosts}
+        yield
+        for name in hosts:
+            assert self.ledger(name) == before[name], f"{name} is not as it was"
+
+    def wire_sessions(self, host: str) -> list[Any]:
+        """The laboratory's own counters of every TCP connection to a host."""
+        return [s for s in self.lab.wire.sessions if s.host.lower() == host]
+
+    def sets_created(self, host: str) -> int:
+        """How many snapshot sets were ever committed on a host."""
+        return len({e["set"] for e in self.vss_trace(host) if e.get("phase") == "commit"})
+
+    def vss_trace(self, host: str) -> list[dict[str, Any]]:
+        """What the coordinator of a host did, step by step."""
+        return list(self.lab.trace.events("vss", self.host(host).name))
+
+    def drop_connections(self, host: str) -> None:
+        """Cut every TCP connection of a host, whatever is on it."""
+        self.lab.wire.drop_connections(self.lab.addresses[host])
+
+    def app(self, host: str) -> Any:
+        """The live application of a host, whose `source` is its folder as Windows calls it."""
+        app = next(iter(self.host(host).apps.values()))
+        app.source = SOURCES[host]
+        return app
+
+    @property
+    def winrm_hosts(self) -> set[str]:
+        """The hosts that the inventory reaches over the winrm connection."""
+        groups = self.lab.inventory()["all"]["children"]["windows"]["children"]
+        return set(groups["windows_winrm"]["hosts"])
+
+    def wait_for(self, what: Any, seconds: float = 20.0) -> Any:
+        """Wait until what() is true; gives its value."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            value = what()
+            if value:
+                return value
+            time.sleep(0.05)
+        raise AssertionError(f"did not happen within {seconds} s")
+
+
+@pytest.fixture(scope="session")
+def work() -> Path:
+    """A folder of this test run, emptied first; the laboratory's traces stay in it for the last test to read."""
+    shutil.rmtree(WORK, ignore_errors=True)
+    (WORK / "traces").mkdir(parents=True)
+    return WORK
+
+
+@pytest.fixture(scope="session")
+def fleet(work: Path) -> Iterator[Fleet]:
+    """Scenario `office`, running for the whole session."""
+    state = work / "office"
+    lab = Lab.from_scenario("office", state=state / "lab", trace=work / "traces" / "office.jsonl")
+    lab.start()
+    try:
+        yield Fleet(lab, state)
+    finally:
+        lab.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A fault ordered by one test is gone before the next."""
+    yield
+    if "fleet" in request.fixturenames:
+        lab = request.getfixturevalue("fleet").lab
+        for fault in list(lab.faults.list()):
+            lab.faults.remove(fault)
+
+
+def trace_lines(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every line that any laboratory of this run traced."""
+    for path in sorted(folder.glob("*.jsonl")):
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                yield json.loads(line)

@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`backup`: data copied off while the applications keep writing, proven, and nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+from vsslab.apps.books import check
+
+ROOT = Path(__file__).resolve().parents[2]
+WHAT = ROOT / "demo" / "what-to-back-up.yml"
+RUNS = 20
+
+
+@pytest.fixture(scope="module")
+def whole(fleet):
+    """The demonstration's playbook over the whole fleet, once."""
+    import sys
+
+    ansible = sys.modules["demo_fleet"]
+    before = {name: fleet.ledger(name) for name, host in fleet.lab.hosts.items()}
+    known = {name: len(fleet.vss_trace(name)) for name in before}
+    run = ansible.run_playbook(
+        [fleet.inventory, WHAT], ROOT / "playbooks" / "backup.yml", "-vv", results=fleet.folder / "whole.results"
+    )
+    assert run.code == 0, run.output
+    seen = {name: fleet.vss_trace(name)[known[name] :] for name in before}
+    return run, before, seen
+
+
+def copied_to(fleet, host, result, source):
+    """The real folder in which a source's copy lies."""
+    entry = next(s for s in result["sources"] if s["source"] == source)
+    return fleet.host(host).files.locate(entry["copy"]).real
+
+
+def test_every_copied_store_keeps_its_books(fleet, whole):
+    checked = 0
+    for task in whole[0].of("umbra.vss.backup"):
+        app = fleet.app(task["host"])
+        books = check(app.kind, copied_to(fleet, task["host"], task["result"], app.source))
+        assert books.ok, (task["host"], books.detail)
+        checked += 1
+    assert checked == len(fleet.lab.apps()) == 5
+
+
+def frozen_as_told(told, trace, host):
+    """What a result says about the freeze is what the laboratory saw; nothing where the host's events do not tell."""
+    telling = {w.name for w in host.vss.writers if w.freeze_events is not None}
+    frozen = [e["clock"] for e in trace if e.get("writer") in telling and e.get("frozen") is True]
+    thawed = [e["clock"] for e in trace if e.get("writer") in telling and e.get("frozen") is False]
+    if not frozen:
+        return told is None
+    return abs((max(thawed) - min(frozen)) - told) < 0.1
+
+
+def test_everything_the_playbook_said_is_true(fleet, whole):
+    run, before, seen = whole
+    for task in run.of("umbra.vss.backup"):
+        name, result = task["host"], task["result"]
+        assert fleet.ledger(name) == before[name], f"{name} is not as it was"
+        assert result["left_behind"] == []
+        files = bytes_ = 0
+        for source in result["sources"]:
+            real = fleet.host(name).files.locate(source["copy"]).real
+            found = [p for p in real.rglob("*") if p.is_file()]
+            assert source["files"] == len(found)
+            assert source["bytes"] == sum(p.stat().st_size for p in found)
+            files, bytes_ = files + len(found), bytes_ + source["bytes"]
+        assert (result["files"], result["bytes"]) == (files, bytes_)
+        assert result["verified"]["files"] == files
+        assert result["verified"]["mismatches"] == []
+        took_part = {w["name"] for w in result["writers"] if w["took_part"]}
+        assert took_part == {e["writer"] for e in seen[name] if e.get("frozen") is True}
+        assert frozen_as_told(result["frozen_seconds"], seen[name], fleet.host(name))
+        assert result["consistency"] == ("crash" if name in ("legacy01", "pc01") else "application")
+        said = next(t for t in run.of("ansible.builtin.debug", name))["result"]["msg"]
+        for word in (result["consistency"], str(result["files"]), "nothing left behind"):
+            assert word in said, (word, said)
+
+
+def test_crash_consistent_ones_say_why(whole):
+    reasons = {t["host"]: t["result"]["consistency_reason"] for t in whole[0].of("umbra.vss.backup")}
+    assert r"D:\Legacy" in reasons["legacy01"]
+    assert "writer" in reasons["legacy01"]
+    assert "diskshadow" in reasons["pc01"]
+
+
+@pytest.mark.parametrize("host", ["legacy01", "pc01"])
+def test_without_permission_they_fail_before_anything_is_created(fleet, host):
+    what = yaml.safe_load(WHAT.read_text(encoding="utf-8"))["all"]["hosts"][host]
+    made = fleet.sets_created(host)
+    with fleet.unchanged(host):
+        sentence = fleet.fails(
+            host, "backup", {"sources": what["backup_sources"], "destination": what["backup_destination"]}
+        )
+    assert "allow_downgrade" in sentence
+    assert fleet.sets_created(host) == made
+
+
+def test_a_small_backup_costs_few_requests(fleet, whole):
+    for task in whole[0].of("umbra.vss.backup"):
+        wire = task["result"]["wire"]
+        cmd_shell = 2 if task["host"] in fleet.winrm_hosts else 0
+        assert wire["requests"] <= 24 + cmd_shell + task["result"]["progress_readings"], task["host"]
+
+
+def test_check_mode_changes_nothing_and_predicts(fleet):
+    args = {
+        "sources": [r"D:\Bank"],
+        "destination": r"E:\Predicted",
+        "writers": {"require": ["SqlServerWriter"]},
+    }
+    host = fleet.host("sql01")
+    with fleet.unchanged("sql01"):
+        predicted = fleet.ok("sql01", "backup", args, "--check")
+        assert not host.files.exists(r"E:\Predicted")
+    done = fleet.ok("sql01", "backup", args)
+    for key in ("changed", "consistency", "consistency_reason", "engine"):
+        assert predicted[key] == done[key], key
+    shutil.rmtree(host.files.locate(r"E:\Predicted").real)
+
+
+def test_keep_snapshot_keeps_it_under_its_name(fleet):
+    with fleet.unchanged("sql01"):
+        result = fleet.ok(
+            "sql01",
+            "backup",
+            {
+                "name": "kept",
+                "sources": [r"D:\Bank"],
+                "destination": r"E:\Kept",
+                "keep_snapshot": True,
+                "writers": {"require": ["SqlServerWriter"]},
+            },
+        )
+        kept = {s["id"] for s in result["snapshot_set"]["shadows"]}
+        assert kept == {"{" + str(s.id).strip("{}").lower() + "}" for s in fleet.host("sql01").vss.shadows}
+        fleet.ok("sql01", "snapshot", {"name": "kept", "state": "absent"})
+    shutil.rmtree(fleet.host("sql01").files.locate(r"E:\Kept").real)
+
+
+def test_the_manifest_beside_the_copy_says_what_it_is(fleet, whole):
+    result = whole[0].of("umbra.vss.backup", "sql01")[0]["result"]
+    text = fleet.host("sql01").files.read(result["destination"] + r"\umbra-vss.json").decode("utf-8-sig")
+    manifest = json.loads(text)
+    assert manifest["complete"] is True
+    assert manifest["consistency"] == "application"
+    assert manifest["files"] == result["files"]
+
+
+def test_the_bank_copied_live_is_torn(fleet):
+    """The control experiment: the same robocopy, without a shadow copy, never gives a bank that balances."""
+    host = fleet.host("sql01")
+    torn = 0
+    for number in range(RUNS):
+        target = rf"E:\Live{number}"
+        host.processes.run(
+            ["robocopy.exe", r"D:\Bank", target, "/E", "/R:0", "/W:0"],
+            host.users.system,
+            out=lambda line: None,
+            err=lambda line: None,
+            stop=threading.Event(),
+        )
+        real = host.files.locate(target).real
+        torn += not check("bank", real).ok
+        shutil.rmtree(real)
+    assert torn == RUNS
+
+
+def test_the_bank_backed_up_always_balances(fleet):
+    tasks = [
+        {
+            "name": "Back up",
+            "umbra.vss.backup": {
+                "sources": [r"D:\Bank"],
+                "destination": r"E:\Control\{{ item }}",
+                "writers": {"require": ["SqlServerWriter"]},
+                "verify": {"mode": "count"},
+            },
+            "loop": list(range(RUNS)),
+        }
+    ]
+    with fleet.unchanged("sql01"):
+        run = fleet.play("sql01", tasks)
+        assert run.code == 0, run.output
+    files = fleet.host("sql01").files
+    results = run.of("umbra.vss.backup")[-1]["result"]["results"]
+    good = [check("bank", files.locate(r["sources"][0]["copy"]).real).ok for r in results]
+    shutil.rmtree(files.locate(r"E:\Control").real)
+    assert good == [True] * RUNS

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Over every pipeline and program that this whole test run sent: typed, documented, and safe on Windows PowerShell 5.1.
+
+This file is named to run last; it reads what the laboratory traced during all integration tests before it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+WORK = Path(__file__).resolve().parents[2] / ".build" / "tests" / "traces"
+COMMON = {
+    "Verbose", "Debug", "ErrorAction", "WarningAction", "InformationAction", "ErrorVariable", "WarningVariable",
+    "InformationVariable", "OutVariable", "OutBuffer", "PipelineVariable",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def documented():
+    text = resources.files("vsslab.engine").joinpath("data/cmdlets.json").read_text(encoding="utf-8")
+    return json.loads(text)["cmdlets"]
+
+
+@pytest.fixture(scope="module")
+def commands():
+    """Every command of every pipeline, as the laboratory received it."""
+    found = []
+    for path in sorted(WORK.glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            if entry["event"] == "pipeline":
+                found += entry["statements"]
+    if len(found) < 1000:
+        pytest.fail(f"only {len(found)} commands were traced: run the integration tests together with this one")
+    return found
+
+
+def test_no_script_text(commands):
+    assert not [c for c in commands if c["is_script"]]
+
+
+def test_every_command_and_parameter_is_documented(commands, documented):
+    unknown = Counter()
+    for c in commands:
+        if re.fullmatch(r"[A-Z]:\\[\w\\-]+\\System32\\\w+\.exe", c["command"]):
+            continue
+        spec = documented.get(c["command"])
+        if spec is None:
+            unknown[c["command"]] += 1
+            continue
+        allowed = {p["name"] for s in spec["sets"] for p in s["parameters"]} | COMMON
+        unknown.update(f"{c['command']} -{p}" for p in c["parameters"] if p not in allowed)
+    assert not unknown
+
+
+def test_programs_are_called_by_full_path_with_arguments_that_5_1_keeps(commands):
+    programs = [c for c in commands if c["command"].lower().endswith(".exe")]
+    assert programs
+    for c in programs:
+        assert not c["parameters"]
+        for argument in c["arguments"]:
+            assert isinstance(argument, str)
+            assert argument != "", c
+            assert '"' not in argument, c
+            assert not (re.search(r"\s", argument) and argument.endswith("\\")), c
+            assert not re.search(r"[\x00-\x1f]", argument), c
+
+
+def test_only_programs_take_bare_arguments(commands):
+    bare = {c["command"] for c in commands if c["arguments"] and not c["command"].lower().endswith(".exe")}
+    assert not bare
