@@ -167,6 +167,27 @@ def test_another_requestor_within_the_budget_is_waited_for(fleet):
         fleet.ok("sql01", "snapshot", {"name": "x", "state": "absent"})
 
 
+@pytest.mark.parametrize("host", ["sql01", "mail01"])
+def test_a_sealed_session_whose_connection_went_while_nobody_spoke(fleet, host):
+    """Windows drops idle connections, and with them the keys, which both client libraries would go on using."""
+    held = fleet.host(host).vss.hold_by_other(4, requestor="Other Backup")
+    made = fleet.sets_created(host)
+
+    def refused(entry):
+        return entry["event"] == "program" and entry["program"] == "diskshadow.exe" and entry["exit_code"] != 0
+
+    unsubscribe, done = drop_at(fleet, host, refused, after=(0.7,))
+    try:
+        with fleet.unchanged(host):
+            fleet.ok(host, "snapshot", {"name": "x", "volumes": ["D:"], "allow_downgrade": True, "timeout": 60})
+            fleet.ok(host, "snapshot", {"name": "x", "state": "absent"})
+    finally:
+        unsubscribe()
+        held.set()
+    assert done, "the connection was cut between two tries"
+    assert fleet.sets_created(host) == made + 1
+
+
 def test_a_bad_password(fleet):
     for host in ("sql01", "legacy01"):
         with fleet.unchanged(host):
