@@ -121,6 +121,8 @@ def end(session: Session, line: Line) -> None:
         raise NotSimulated("end restore")
     if line.keywords[1:] != ("backup",):
         raise UsageError("end")
+    if not session.made:
+        raise CommandFailed(codes.BAD_STATE)  # nothing was created that could be complete
     waiting, session.made = session.made, []
     for made in waiting:
         session.vss.complete(made, True, session.call.stop)
@@ -168,6 +170,8 @@ def _add_volume(session: Session, line: Line) -> None:
             raise CommandFailed(codes.PROVIDER_NOT_REGISTERED)
     if name.startswith("\\\\") and not name.startswith("\\\\?\\"):
         raise NotSimulated("add volume of a file share")
+    if alias is not None and any(alias.lower() == (each.alias or "").lower() for each in session.volumes):
+        raise CommandFailed(codes.OBJECT_ALREADY_EXISTS)
     volume = session.vss.volume(name)
     if any(each.volume is volume for each in session.volumes):
         raise CommandFailed(codes.OBJECT_ALREADY_EXISTS)
@@ -178,6 +182,8 @@ def create_(session: Session, line: Line) -> None:
     """`create`."""
     if len(line.words) != 1:
         raise UsageError("create")
+    if session.made:
+        raise CommandFailed(codes.BAD_STATE)  # one set a session, until `reset`
     create(session)
 
 

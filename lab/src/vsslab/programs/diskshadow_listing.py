@@ -70,7 +70,7 @@ def _shadows(session: Session, header: str, shadows: list[ShadowCopy]) -> None:
 
 def shadow_blocks(session: Session, shadows: Iterable[ShadowCopy]) -> None:
     """The blocks of shadow copies and the line that counts them."""
-    listed = list(shadows)
+    listed = sorted(shadows, key=lambda each: each.id)  # no order is promised
     session.out.line()
     for shadow in listed:
         _shadow(session, shadow)

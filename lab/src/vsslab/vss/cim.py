@@ -112,7 +112,7 @@ class _Classes:
     # --- Win32_ShadowCopy
 
     def shadows(self) -> list[Instance]:
-        return [self._shadow(each) for each in self._vss.shadows]
+        return [self._shadow(each) for each in sorted(self._vss.shadows, key=lambda each: each.id)]
 
     def _shadow(self, shadow: ShadowCopy) -> Instance:
         flags = {name: bool(shadow.all_attributes & bit) for name, bit in _FLAGS.items()}

@@ -71,8 +71,8 @@ class Coordinator:
 
     @property
     def writers(self) -> list[Writer]:
-        """The writers whose service runs, in-box ones first."""
-        return [writer for writer in self._writers if self._serves(writer)]
+        """The writers whose service runs, in the order of their instances: no order is promised anywhere."""
+        return sorted((each for each in self._writers if self._serves(each)), key=lambda each: each.instance_id)
 
     def add_writer(self, writer: Writer) -> Writer:
         """An application brings its writer; the source of its freeze events is registered."""

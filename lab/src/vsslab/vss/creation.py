@@ -229,13 +229,17 @@ class Creation:
         began = self._clock.monotonic()
         self._vss.log.phase("flush_hold", self._order.requestor, self._set_id)
         self._provider_fault("flush_hold", began, codes.FLUSH_WRITES_TIMEOUT)
+        held = self._clock.monotonic()  # the limit counts from here: making everybody stand still is part of it
         with self._writes_held():
-            held = self._clock.monotonic()
             try:
                 self._vss.log.phase("commit", self._order.requestor, self._set_id)
                 self._provider_fault("commit", held, codes.HOLD_WRITES_TIMEOUT)
                 shadows = self._copy(held)
-                self._provider_fault("release", held, codes.HOLD_WRITES_TIMEOUT)
+                try:
+                    self._provider_fault("release", held, codes.HOLD_WRITES_TIMEOUT)
+                except VssError:
+                    self._discard(shadows)
+                    raise
             finally:
                 self._held = self._clock.monotonic() - held
         self._vss.log.phase("release", self._order.requestor, self._set_id, held=round(self._held, 3))
@@ -244,7 +248,7 @@ class Creation:
     def _provider_fault(self, phase: str, since: float, too_late: int) -> None:
         """Meet a fault of the provider; a delay beyond the hold limit is the time-out of this phase."""
         left = max(0.0, self._limits.hold - (self._clock.monotonic() - since))
-        if not self._vss.meet_fault(phase, None, self._order.stop, at_most=left):
+        if not self._vss.meet_fault(phase, None, self._order.stop, at_most=left) or left <= 0:
             self._vss.log.hold_timeout(self._order.volumes, too_late)
             raise VssError(too_late, f"Writes could not be held long enough for {phase}.")
         self._check(True)
@@ -266,6 +270,8 @@ class Creation:
                 )  # fmt: skip
                 shadows.append(shadow)
                 trees.copy_tree(volume.root, shadow.root, late)
+                if late():
+                    raise trees.Cancelled(str(volume.root))
                 self._vss.store.surface(shadow)
         except trees.Cancelled:
             self._discard(shadows)
@@ -296,11 +302,14 @@ class Creation:
         apps = [app for app in self._vss.all_apps() if self._touches(app, inside)]
         stopped: list[Any] = []
         try:
-            with self._host.files.hold(self._order.volumes):
+            with self._host.files.hold(self._order.volumes, self._limits.hold):
                 for app in apps:
                     stopped.append(app)
                     self._hold(app)
                 yield
+        except TimeoutError:
+            self._vss.log.hold_timeout(self._order.volumes, codes.FLUSH_WRITES_TIMEOUT)
+            raise VssError(codes.FLUSH_WRITES_TIMEOUT, "Writes in progress did not end in time.") from None
         finally:
             for app in stopped:
                 app.release()

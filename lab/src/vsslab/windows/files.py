@@ -299,9 +299,9 @@ class FileSystem(FileView):
         """Take it away again; KeyError when nothing is attached there."""
         self.names.detach(prefix)
 
-    def hold(self, volumes: Iterable[Volume]) -> AbstractContextManager[None]:
+    def hold(self, volumes: Iterable[Volume], timeout: float | None = None) -> AbstractContextManager[None]:
         """Block every write of the host to these volumes while the block runs (the holding thread's own go on)."""
-        return self.names.gate.hold(list(volumes))
+        return self.names.gate.hold(list(volumes), timeout)
 
     def links(self) -> list[str]:
         """Every directory link on the volumes but their mount points, as 'path -> target', sorted."""

@@ -104,11 +104,18 @@ class Gate:
         self._writing: collections.Counter[str] = collections.Counter()
 
     @contextmanager
-    def hold(self, volumes: Iterable[Volume]) -> Iterator[None]:
-        """Hold the writes to these volumes while the block runs; a second hold of one of them waits for the first."""
+    def hold(self, volumes: Iterable[Volume], timeout: float | None = None) -> Iterator[None]:
+        """Hold the writes to these volumes while the block runs; a second hold of one of them waits for the first.
+
+        Raises TimeoutError when writes that are going on do not end within `timeout` seconds.
+        """
         wanted = [each.guid for each in volumes]
         with self._changed:
-            self._changed.wait_for(lambda: not any(each in self._held or self._writing[each] for each in wanted))
+            free = self._changed.wait_for(
+                lambda: not any(each in self._held or self._writing[each] for each in wanted), timeout
+            )
+            if not free:
+                raise TimeoutError("writes to the volumes did not end")
             self._held.update(dict.fromkeys(wanted, threading.get_ident()))
         try:
             yield

@@ -35,6 +35,7 @@ _FOLDERS: tuple[tuple[str, str | None], ...] = (
     ("{windows}\\System32", None),
     ("{windows}\\System32\\config", ADMINISTRATORS_SDDL),
     ("{windows}\\System32\\drivers\\etc", None),
+    ("{windows}\\System32\\Tasks", None),
     ("{windows}\\Logs", None),
     ("{windows}\\Temp", TEMP_SDDL),
     ("C:\\Program Files", WINDOWS_SDDL),

@@ -13,7 +13,6 @@ import hmac
 import os
 import re
 import struct
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -161,8 +160,8 @@ def binds_channel(token: bytes) -> bool:
 def _credentials(host: Host) -> Iterator[None]:
     """Let pyspnego see the accounts of this host, and only while one handshake step runs.
 
-    Its acceptor knows no other way than a file named by NTLM_USER_FILE.  The file holds hashes, not passwords; the lock
-    keeps hosts apart, and nothing of it is left afterwards.
+    Its acceptor knows no other way than a file named by NTLM_USER_FILE.  This one is in memory only, open to this
+    process alone, and holds hashes, not passwords; the lock keeps hosts apart, and nothing is left whatever happens.
     """
     lines = [
         f"{_account(domain, user.name)}:0:{_NO_LM_HASH}:{_nt_hash(user.password)}:[U]:LCT-0"
@@ -170,11 +169,11 @@ def _credentials(host: Host) -> Iterator[None]:
         for domain in domains_of(host)
         if not re.search(r"[:\r\n]", f"{domain}{user.name}")
     ]
-    with _ENVIRONMENT, tempfile.NamedTemporaryFile("w", prefix="vsslab-", encoding="utf-8") as store:
+    with _ENVIRONMENT, open(os.memfd_create("vsslab accounts"), "w", encoding="utf-8") as store:
         store.write("\n".join(lines))
         store.flush()
         before = os.environ.get("NTLM_USER_FILE")
-        os.environ["NTLM_USER_FILE"] = store.name
+        os.environ["NTLM_USER_FILE"] = f"/proc/self/fd/{store.fileno()}"
         try:
             yield
         finally:
