@@ -39,8 +39,7 @@ requirements:
 notes:
   - The host is reached over the P(ansible.builtin.psrp#connection) or the P(ansible.builtin.winrm#connection)
     connection.
-  - Only typed commands are sent to the host, never scripts. That works in a restricted (JEA) endpoint too, named by
-    C(ansible_psrp_configuration_name).
+  - Only typed commands are sent to the host, never scripts.
   - The user must be a member of the host's Administrators with full rights. For local accounts other than the built-in
     Administrator this needs the registry value C(LocalAccountTokenFilterPolicy), as Ansible's own setup guide for
     Windows explains.

@@ -107,7 +107,7 @@ def test_a_kept_snapshot_is_no_leftover(windows):
 def test_what_was_made_but_not_recorded_is_found_in_the_log(windows, utf16):
     leave(windows, shadows=(), state="begun")
     text = f"-> create\nAlias umbra_1 for shadow ID {ONE} set as environment variable.\nWriter {FOREIGN}\n"
-    windows.files[f"{FOLDER}\\create-1.log"] = "\0".join(text) if utf16 else text
+    windows.files[f"{FOLDER}\\made-create-1.log"] = "\0".join(text) if utf16 else text
     cleanup(windows.host, {}, False, said)
     assert list(windows.shadows) == [FOREIGN]
 

@@ -24,7 +24,7 @@ from .planning import Plan, make_plan
 from .recovery import recover
 from .report import Work, event_text, listed, manifest, predicted
 from .report import answer as report
-from .requestor import after_loss, establish, lost_because, outcome_fields
+from .requestor import after_loss, establish, lost_because, others_gone, outcome_fields
 from .run import EVENT_BACKED_UP, Leftover, Say, act_all, begin, check, failing, look, remains
 
 T = TypeVar("T")
@@ -83,7 +83,8 @@ def _perform(host: Host, facts: Facts, plan: Plan, wish: Wish, say: Say) -> dict
         _expose(work)
         progress = _copy(work)
         found, events, counts = _patiently(work, "the copy was proven", lambda: _prove(work, progress))
-        left = _patiently(work, "the backup was completed", lambda: _finish(work, found))
+        done = Leftover(run.record, destination=False)
+        left = _patiently(work, "the backup was completed", lambda: _finish(work, found, done))
     except Incomplete as error:
         raise failing(run, error, error.made) from None
     except ConnectionLost as lost:
@@ -183,13 +184,14 @@ def _copy(work: Work) -> Progress:
     """Write the manifest, start the tasks and watch them end."""
     run, target = work.run, work.wish.target
     steps = run.step(
+        copying.lease(work.jobs),
         state="copying",
         tasks=tuple(job.task for job in work.jobs),
         destination=target.path,
         made_destination=_made(work),
     )
     progress = Progress(work.jobs, work.made)
-    steps += [verbs.make_folder("destination", target.path), manifest(work, complete=False)]
+    steps += [*_destination(run.host, work), manifest(work, complete=False)]
     try:
         reply: Reply | None = _start(work, [*steps, *copying.start(run.host, work.jobs, target.ours is not None)])
     except ConnectionLost as lost:
@@ -201,6 +203,21 @@ def _copy(work: Work) -> Progress:
     except ShadowsGone as gone:
         raise _vanished(work, gone) from None
     return progress
+
+
+def _destination(host: Host, work: Work) -> list[Statement]:
+    """Make the destination where it is not there: for administrators only, since the copies leave their own folders.
+
+    One that has appeared since it was looked for belongs to somebody else, and is an error (DirectoryExist).
+    """
+    target = work.wish.target
+    if target.there:
+        return []
+    return [
+        verbs.make_folder("destination", target.path, exist_ok=False),
+        verbs.own("destination-owner", target.path),
+        verbs.secure("destination-acl", target.path),
+    ]
 
 
 def _made(work: Work) -> tuple[str, ...]:
@@ -231,7 +248,10 @@ def _start_again(work: Work, lost: ConnectionLost, steps: Sequence[Statement]) -
     idle = [job for job in work.jobs if not copying.has_started(told[f"info-{job.number}"])]
     if not idle:
         return None
-    return _start(work, [*steps, *copying.start(run.host, idle, work.wish.target.ours is not None)])
+    again = [step for step in steps if step.key != "destination"]
+    if not run.host.ask(verbs.exists("there", work.wish.target.path))["there"].first:
+        again = list(steps)
+    return _start(work, [*again, *copying.start(run.host, idle, work.wish.target.ours is not None)])
 
 
 def _started(work: Work, reply: Reply) -> None:
@@ -274,6 +294,7 @@ def _prove(work: Work, progress: Progress) -> tuple[verify.Verified, tuple[Event
         raise _vanished(
             work, ShadowsGone(f"The shadow copy {gone[0]} on {host.name} vanished before the copy was proven", gone)
         )
+    run.warnings += others_gone(run.facts, read_shadows(reply["shadows"]), work.plan.volumes)
     found = verify.compared(host, work.jobs, work.wish.mode, work.wish.sample, run.record.run, reply)
     if found.mismatches:
         first = found.mismatches[0]
@@ -290,10 +311,12 @@ def _prove(work: Work, progress: Progress) -> tuple[verify.Verified, tuple[Event
     return found, read_events(reply["events"]), (sum(c for c, _ in told), sum(r for _, r in told))
 
 
-def _finish(work: Work, found: verify.Verified) -> list[str]:
-    """Complete the manifest, take back what is not to stay, and look whether anything is left."""
+def _finish(work: Work, found: verify.Verified, done: Leftover) -> list[str]:
+    """Complete the manifest, take back what is not to stay, and look whether anything is left.
+
+    :param done: what the run made, by its record before this step, which may have to be taken twice.
+    """
     run, host, keep = work.run, work.run.host, work.wish.keep
-    done = Leftover(run.record, destination=False)
     steps: list[Statement] = [
         manifest(work, True, found),
         verbs.write_event("event", EVENT_BACKED_UP, event_text(work, found)).tolerant(),
@@ -301,11 +324,11 @@ def _finish(work: Work, found: verify.Verified) -> list[str]:
     ]
     if keep is None:
         steps += [verbs.cim_delete_shadow(f"delete-{at}", identity) for at, identity in enumerate(done.shadow_ids)]
-    steps += [verbs.remove_task(f"untask-{at}", task).tolerant() for at, task in enumerate(run.record.tasks)]
+    steps += [verbs.remove_task(f"untask-{at}", task).tolerant() for at, task in enumerate(done.record.tasks)]
     if keep is None:
         steps.append(verbs.remove_tree("folder", run.folder).tolerant())
     else:
-        shadows = tuple(replace(made, link="") for made in run.record.shadows)
+        shadows = tuple(replace(made, link="") for made in done.record.shadows)
         steps += run.step(state="kept", name=keep, links=(), tasks=(), shadows=shadows, made_destination=())
     reply = act_all(host, [*steps, *look(host, [done])])
     if not reply["manifest"].complete:
@@ -313,7 +336,7 @@ def _finish(work: Work, found: verify.Verified) -> list[str]:
     if keep is None:
         return remains(host, [done], reply)
     # What was kept on purpose is not left behind.
-    stays = {f"shadow copy {made.id}" for made in run.record.shadows} | {run.folder}
+    stays = {f"shadow copy {made.id}" for made in done.record.shadows} | {run.folder}
     return [what for what in remains(host, [done], reply) if what not in stays]
 
 

@@ -144,6 +144,14 @@ def _speaks(part: Part, place: Place, places: Places) -> bool:
     return False
 
 
+def _covers(part: Part, place: Place, places: Places) -> bool:
+    """Whether a writer that took part names the whole place, or a folder over it."""
+    if not part.took_part or part.id in _NO_VOICE:
+        return False
+    named = (places.of_component(path) for component in part.components for path in component.paths)
+    return any(found is not None and found.holds(place) for found in named)
+
+
 def _required(wanted: str, parts: Sequence[Part], demand: Demand, places: Places, host: str) -> tuple[str, str] | None:
     """(what is wrong, what to do) about a required writer; None when all is well."""
     mine = [part for part in parts if known.matches(wanted, part.id, part.name)]
@@ -200,9 +208,10 @@ def judge(parts: tuple[Part, ...], demand: Demand, places: Places, host: str) ->
             return Verdict("crash", reason, parts, advice=advice)
         counted += [part.id for part in speaking]
     named = ", ".join(sorted({part.name for part in parts if part.id in counted}))
-    return Verdict(
-        "application", f"Writers that speak for the data took part: {named}.", parts, tuple(dict.fromkeys(counted))
-    )
+    partly = [place.path for place in demand.places if not any(_covers(part, place, places) for part in parts)]
+    rest = f" They name a part of {', '.join(partly)}: what they do not name is as a power cut would leave it."
+    reason = f"Writers that speak for the data took part: {named}.{rest if partly else ''}"
+    return Verdict("application", reason, parts, tuple(dict.fromkeys(counted)))
 
 
 def _failing(parts: Collection[Part], host: str) -> tuple[str, str] | None:

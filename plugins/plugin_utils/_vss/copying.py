@@ -13,17 +13,22 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from .. import _verbs as verbs
 from .._host import Host
 from .._pipeline import ConnectionLost, Result, Statement
+from . import records
 from .errors import VssFailure
 from .paths import Place
 from .run import Run
 
-RUNNING, NEVER_RUN = 267009, 267011  # LastTaskResult: SCHED_S_TASK_RUNNING, SCHED_S_TASK_HAS_NOT_RUN
+# LastTaskResult: SCHED_S_TASK_RUNNING, and what a task has before it runs (SCHED_S_TASK_READY, _HAS_NOT_RUN, _QUEUED).
+RUNNING, NEVER_RUN = 267009, 267011
+_NOT_YET = frozenset((267008, NEVER_RUN, 267045))
 FAILED = 8  # robocopy's exit code is a bit mask; from this bit on something was not copied
+SLOW = 10_000_000  # bytes a second at which a slow disk is read when the copy is proven
 _LIMIT = 3 * 86400  # seconds after which the Task Scheduler ends a copy that hangs
 _START = 120.0  # seconds within which a started task has to show that it runs
 _TAIL = 400  # lines of a failed job's log in which its errors are looked for
@@ -64,7 +69,17 @@ class Job:
 
     def arguments(self, mirror: bool) -> list[str]:
         """robocopy's arguments. mirror: also remove what is not in the source any more."""
-        told = [self.source, self.target, "/MIR" if mirror else "/E", "/COPY:DAT", "/DCOPY:DAT", "/XJ", "/R:1", "/W:1"]
+        told = [
+            self.source,
+            self.target,
+            "/MIR" if mirror else "/E",
+            "/COPY:DATS",
+            "/DCOPY:DAT",
+            "/B",
+            "/XJ",
+            "/R:1",
+            "/W:1",
+        ]
         told += ["/NP", "/BYTES", "/FP", f"/UNILOG:{self.log}"]
         return [*told, "/XD", *ROOT_FOLDERS, "/XF", *ROOT_FILES] if self.place.whole else told
 
@@ -83,7 +98,7 @@ def start(host: Host, jobs: Sequence[Job], mirror: bool) -> list[Statement]:
 def has_started(info: Result) -> bool:
     """Whether a task is there and has run or runs, by its answer to task_info."""
     told = info.first
-    return bool(told) and told.get("LastTaskResult") not in (None, NEVER_RUN)
+    return bool(told) and told.get("LastTaskResult") not in (None, *_NOT_YET)
 
 
 # ---- watching
@@ -126,7 +141,7 @@ class Progress:
             code = int(told["LastTaskResult"]) if told and told.get("LastTaskResult") is not None else NEVER_RUN
             if code == RUNNING:
                 self._seen.add(job.number)
-            elif code != NEVER_RUN:
+            elif code not in _NOT_YET:
                 self.codes[job.number] = code
         self._still_there(results, host)
         self._started_at_all(host)
@@ -191,13 +206,18 @@ def follow(run: Run, progress: Progress) -> None:
         try:
             _batch(run, progress, pauses)
             if not progress.done:
-                run.host.act(*run.step())
+                run.host.act(*run.step(lease(progress.jobs)))
         except ConnectionLost as lost:
             run.lost_while("copying", lost)
             run.reopen()
             pauses = _PAUSES
             continue
         pauses = _LATER
+
+
+def lease(jobs: Iterable[Job]) -> timedelta:
+    """For how long a copying run's record counts: until the next readings, and until the copy is proven."""
+    return records.LEASE + timedelta(seconds=2 * sum(job.bytes for job in jobs) / SLOW)
 
 
 def _batch(run: Run, progress: Progress, pauses: Iterable[float]) -> None:

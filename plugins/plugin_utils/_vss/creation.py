@@ -28,6 +28,7 @@ from .paths import join
 from .planning import Plan, accept
 from .records import Made
 from .run import Run, check, state_folder
+from .traces import MADE
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 45.0  # seconds between tries; a sealed session must not be silent for longer
 _REQUESTORS = ("diskshadow.exe", "vssadmin.exe", "wbengine.exe", "wbadmin.exe", "ntbackup.exe", "sdclt.exe")
@@ -61,7 +62,9 @@ def ask_writers(host: Host, facts: Facts, plan: Plan, run: Run | None) -> None:
         state = records.state_folder(host.windows)
         secured = [s for s in state_folder(host, facts) if s.key != "event-source"]
         before = [*secured, verbs.make_folder("run", folder, False)]
-        after = [verbs.remove_tree("gone", folder if facts.state_exists else state)]
+        after = [verbs.remove_tree("gone", folder)]
+        if not facts.state_exists:  # and what was made above it, unless somebody else has put something there meanwhile
+            after += [verbs.remove_link("gone-runs", join(state, records.RUNS)), verbs.remove_link("gone-state", state)]
     asked = [
         *before,
         verbs.write_lines("list-script", script, diskshadow.list_script()),
@@ -138,7 +141,7 @@ def _by_diskshadow(run: Run, plan: Plan) -> Created:
     run.starts_creating()
     attempt, who = 1, ""
     while True:
-        log = run.path(f"create-{attempt}.log")
+        log = run.path(f"{MADE}create-{attempt}.log")
         reply = run.host.act(
             *before,
             verbs.program("create", "diskshadow", "/s", run.path("create.dsh"), "/l", log),
@@ -286,7 +289,7 @@ def _by_cim(run: Run, plan: Plan) -> Created:
     while True:
         asked = [
             verbs.cim_create_shadow(
-                f"create-{at}", volume.display, "ClientAccessible", run.path(f"cim-{attempt}-{at}.log")
+                f"create-{at}", volume.display, "ClientAccessible", run.path(f"{MADE}cim-{attempt}-{at}.log")
             )
             for at, volume in enumerate(pending)
         ]

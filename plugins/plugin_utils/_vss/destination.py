@@ -12,12 +12,12 @@ from typing import Any
 from .. import _verbs as verbs
 from .._host import Host
 from .._pipeline import Statement
-from . import verify
+from . import records, verify
 from .errors import VssFailure
 from .facts import Facts
 from .paths import BadPath, Place, join, no_overlap, normal
 from .planning import Plan, check_name, source_places
-from .recovery import MANIFEST, manifest_of
+from .traces import MANIFEST, manifest_of
 
 _VERIFY_MODES = ("count", "sample", "all")
 
@@ -110,6 +110,7 @@ def make_wish(facts: Facts, path: str, sources: Sequence[Any], args: Mapping[str
 def check_destination(host: Host, facts: Facts, wish: Wish, recovered: Sequence[Any], check_mode: bool) -> None:
     """Decide whether the destination may be used; what recovering removed from it is not there any more."""
     reply: Mapping[str, Any] = facts.reply
+    _nobody_elses(facts, wish)
     gone = any((item.get("destination") or "").casefold() == wish.target.path.casefold() for item in recovered)
     if gone:
         wish.target.there = False
@@ -117,6 +118,18 @@ def check_destination(host: Host, facts: Facts, wish: Wish, recovered: Sequence[
     if recovered and not check_mode:
         reply = host.ask(*questions(wish.target.path, []), allow=True)
     _may_be_used(facts, wish, reply)
+
+
+def _nobody_elses(facts: Facts, wish: Wish) -> None:
+    """Two backups into one destination would mirror over each other."""
+    me = records.this_process()
+    for record in facts.records.readable:
+        same = (record.destination or "").casefold() == wish.target.path.casefold()
+        if same and not record.kept and not record.abandoned(facts.now, me):
+            raise VssFailure(
+                f"The destination {wish.target.path} on {facts.host} is in use by run {record.run} of "
+                f"{record.owner.user} on {record.owner.controller}: wait until that has ended."
+            )
 
 
 def _may_be_used(facts: Facts, wish: Wish, reply: Mapping[str, Any]) -> None:

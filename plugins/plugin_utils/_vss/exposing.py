@@ -35,12 +35,18 @@ def set_result(
             {
                 "id": m.id,
                 "volume": facts.places.display(m.volume),
-                "device": m.device or None,
+                "device": (now[m.id].device if m.id in now else m.device) or None,
                 "exposed_at": m.exposed or m.link or (now[m.id].exposed_at if m.id in now else None),
             }
             for m in made
         ],
     }
+
+
+def _astray(facts: Facts, record: Record) -> set[str]:
+    """Shadow copies whose link leads elsewhere: numbers of devices are given anew at every start of the host."""
+    now = {shadow.id: shadow for shadow in facts.shadows}
+    return {m.id for m in record.shadows if m.link and m.id in now and (now[m.id].device or "") != m.device}
 
 
 def as_it_is(facts: Facts, record: Record) -> dict[str, Any]:
@@ -58,7 +64,12 @@ def as_it_is(facts: Facts, record: Record) -> dict[str, Any]:
         "seconds": 0.0,
         "left_behind": [],
         "record": record.run,
-        "warnings": [],
+        "warnings": [
+            f"The link {m.link} does not lead to the shadow copy {m.id} any more, whose device has another number "
+            "since the host was restarted: name it in expose to have it renewed."
+            for m in record.shadows
+            if m.id in _astray(facts, record)
+        ],
         "diff": {"before": {"snapshots": [there]}, "after": {"snapshots": [there]}},
     }
 
@@ -85,19 +96,30 @@ def reexpose(host: Host, facts: Facts, record: Record, plan: Plan, check_mode: b
     now = {shadow.id: shadow for shadow in facts.shadows}
     take_back = [m.id for m in record.shadows if m.exposed and _differs(m.exposed, native.get(m.volume))]
     give = [e for m in record.shadows if (e := native.get(m.volume)) and _differs(m.exposed, e)]
-    unlink = [m.link for m in record.shadows if m.link and links.get(m.volume, "").casefold() != m.link.casefold()]
-    link = {
-        v: p for m in record.shadows for v, p in links.items() if v == m.volume and p.casefold() != m.link.casefold()
-    }
+    astray = _astray(facts, record)
+
+    def right(m: Made) -> bool:
+        return m.id not in astray and links.get(m.volume, "").casefold() == m.link.casefold()
+
+    unlink = [m.link for m in record.shadows if m.link and not right(m)]
+    link = {m.volume: links[m.volume] for m in record.shadows if m.volume in links and not right(m)}
     answer = as_it_is(facts, record)
     if not (take_back or give or unlink or link):
         return answer
-    new = [e for e in plan.exposures if e in give or link.get(e.volume.id) == e.path]
+    ours = {path.casefold() for path in unlink}  # a link of ours that is renewed is in nobody's way
+    new = [
+        e for e in plan.exposures if e in give or (link.get(e.volume.id) == e.path and e.path.casefold() not in ours)
+    ]
     places_free(new, [plan.exposures.index(e) for e in new], facts.reply, facts)
     after = replace(
         record,
         shadows=tuple(
-            replace(m, exposed=native[m.volume].path if m.volume in native else "", link=links.get(m.volume, ""))
+            replace(
+                m,
+                exposed=native[m.volume].path if m.volume in native else "",
+                link=links.get(m.volume, ""),
+                device=(now[m.id].device or m.device) if m.id in now else m.device,
+            )
             for m in record.shadows
         ),
         links=tuple(links.values()),
@@ -124,7 +146,7 @@ def _apply(
     link: Mapping[str, str],
 ) -> dict[str, Shadow]:
     """Take exposures back and give new ones. The record names the old and the new until that is done."""
-    made = {m.volume: m for m in run.record.shadows}
+    made = {m.volume: m for m in after.shadows}
     both = tuple(dict.fromkeys([*run.record.links, *after.links]))
     steps: list[Statement] = run.step(links=both)
     if take_back:

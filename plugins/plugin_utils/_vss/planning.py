@@ -28,6 +28,7 @@ ExposeType = Literal["letter", "folder", "link"]
 _NAME = re.compile(r"^[\w][\w .()@+,#-]{0,99}$")
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*$", re.IGNORECASE)
 _UNIT = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_MOST_ACCESSIBLE = 63
 _LETTER = re.compile(r"^([A-Za-z]):\\?$")
 
 
@@ -152,6 +153,8 @@ def make_plan(facts: Facts, places: Sequence[Place], args: Mapping[str, Any]) ->
     else:
         plan.verdict = without_writers(_reason(facts, asked), facts.writers)
         accept(plan, facts.host)
+    if engine == "cim":
+        _room_for_one_more(facts, volumes)
     if engine == "cim" and len(volumes) > 1:
         plan.warnings.append(
             "The engine cim makes one shadow copy after the other: those of "
@@ -159,6 +162,20 @@ def make_plan(facts: Facts, places: Sequence[Place], args: Mapping[str, Any]) ->
             f"{facts.host} are not of one moment."
         )
     return plan
+
+
+def _room_for_one_more(facts: Facts, volumes: Sequence[Volume]) -> None:
+    """The engine cim makes client-accessible copies, of which Windows keeps 64 a volume and then drops the oldest.
+
+    One place is left free for tools of Windows that need it for a while (VSS docs, MaxShadowCopies).
+    """
+    for volume in volumes:
+        count = sum(1 for shadow in facts.shadows if shadow.client_accessible and shadow.volume == volume.id)
+        if count >= _MOST_ACCESSIBLE:
+            raise VssFailure(
+                f"The volume {volume.display} on {facts.host} has {count} client-accessible shadow copies: one more "
+                "could cost the oldest of them, which is not ours. Delete some that are not needed."
+            )
 
 
 def _engine(facts: Facts, wanted: str) -> Engine:

@@ -72,11 +72,16 @@ class Owner:
         Only a process of the same boot and the same process namespace can be looked for; a process number that is in
         use again has another start time.
         """
+        return self._can_be_seen(me) and _started(self.pid) != self.started
+
+    def provably_alive(self, me: Owner) -> bool:
+        """Whether the process certainly goes on, seen from process `me`."""
+        return self._can_be_seen(me) and _started(self.pid) == self.started
+
+    def _can_be_seen(self, me: Owner) -> bool:
         if not (self.boot and self.namespace and self.pid and self.started):
             return False
-        if (self.controller, self.boot, self.namespace) != (me.controller, me.boot, me.namespace):
-            return False
-        return _started(self.pid) != self.started
+        return (self.controller, self.boot, self.namespace) == (me.controller, me.boot, me.namespace)
 
 
 def _read(path: str) -> str:
@@ -195,6 +200,8 @@ class Record:
             return None
         if self.owner.provably_dead(me):
             return f"its process {self.owner.pid} on {self.owner.controller} is gone"
+        if self.owner.provably_alive(me):
+            return None
         until = _moment(self.lease_until)
         if until is not None and until < now:
             return f"its lease ended at {self.lease_until}"

@@ -25,9 +25,7 @@ from .model import GUID, Shadow, guid
 from .paths import join
 from .records import Record
 from .run import EVENT_REMOVED, Leftover, Say, check, remove
-from .traces import at_work, busy, ids_in_logs, logs, settle
-
-MANIFEST = "umbra-vss.json"
+from .traces import MANIFEST, at_work, busy, ids_in_logs, logs, manifest_of, settle
 
 
 @dataclass(frozen=True)
@@ -113,18 +111,6 @@ def _finding(record: Record, why: str, reply: Reply) -> Finding:
     ours = manifest is not None and manifest.get("run") == record.run and not manifest.get("complete")
     destination = bool(record.made_destination) and ours
     return Finding(record.run, why, Leftover(record, ids_in_logs(_texts(reply, f"logs-{record.run}")), destination))
-
-
-def manifest_of(texts: Sequence[str]) -> dict[str, Any] | None:
-    """The manifest in a destination, None when there is none that can be read."""
-    for text in texts:
-        try:
-            found = json.loads(text.lstrip("\ufeff"))
-        except ValueError:
-            continue
-        if isinstance(found, dict) and found.get("tool") == "umbra.vss":
-            return found
-    return None
 
 
 def _stray(facts: Facts, run: str, reply: Reply) -> Finding | str:

@@ -20,6 +20,7 @@ from .errors import VssFailure
 from .exposing import as_it_is, reexpose, require_links, set_result
 from .facts import Event, Facts, read_events, read_shadows, usable
 from .inventory import shadows_statement
+from .model import Shadow, Volume
 from .paths import Place
 from .planning import (
     Exposure,
@@ -171,6 +172,7 @@ def _make(host: Host, facts: Facts, name: str, plan: Plan, say: Say) -> dict[str
             f"The shadow copy {missing[0]} on {host.name} vanished right after it was made.{lost_because(events)}"
         )
         raise failing(run, why, made)
+    run.warnings += others_gone(facts, read_shadows(reply["shadows"]), plan.volumes)
     answer.update(
         record=run.record.run,
         seconds=round(run.seconds, 3),
@@ -178,6 +180,17 @@ def _make(host: Host, facts: Facts, name: str, plan: Plan, say: Say) -> dict[str
         warnings=[*plan.warnings, *run.warnings],
     )
     return answer
+
+
+def others_gone(facts: Facts, there: Sequence[Shadow], volumes: Sequence[Volume]) -> list[str]:
+    """A warning for each shadow copy of somebody else's that went away meanwhile: Windows makes room like that."""
+    now, mine = {shadow.id for shadow in there}, {volume.id for volume in volumes}
+    return [
+        f"The shadow copy {shadow.id} of {facts.places.display(shadow.volume or '')} on {facts.host}, which is not "
+        "ours, went away meanwhile; if nobody deleted it, Windows made room: look at the volsnap events."
+        for shadow in facts.shadows
+        if shadow.id not in now and shadow.volume in mine
+    ]
 
 
 def lost_because(events: Sequence[Event]) -> str:
@@ -211,11 +224,10 @@ def after_loss(run: Run, lost: ConnectionLost, made: Sequence[str]) -> Exception
     try:
         run.reopen()
     except HostFailure:
-        return ConnectionLost(
-            run.host.name,
-            f"{lost.reason}; it does not answer any more, and what run {run.record.run} made there is removed by "
-            "the next run or by the module cleanup",
-        )
+        then = f"what run {run.record.run} made there is removed by the next run or by the module cleanup"
+        if run.record.kept:
+            then = f"the snapshot {run.record.name} may be there: state present uses it, state absent removes it"
+        return ConnectionLost(run.host.name, f"{lost.reason}; it does not answer any more, and {then}")
     failure = VssFailure(
         f"The connection to {run.host.name} was lost in the middle of the {run.record.action} ({lost.reason}); what "
         "had been made was removed again. Run it again."

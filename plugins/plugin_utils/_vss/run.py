@@ -26,7 +26,7 @@ from .inventory import shadows_statement
 from .model import Shadow
 from .paths import join
 from .records import Record
-from .traces import busy, ids_in_logs, logs, settle
+from .traces import MANIFEST, at_work, busy, ids_in_logs, logs, manifest_of, settle
 
 Say = Callable[[str], None]
 
@@ -117,15 +117,30 @@ class Run:
         try:
             if self.creating and not self.record.shadows:
                 made = [*made, *self._made_unnoticed()]
-            return remove(self.host, [Leftover(self.record, tuple(made))], self.shadows or self.facts.shadows)
+            leftover = Leftover(self.record, tuple(made), self._destination_is_ours())
+            told = f"umbra.vss removed what the {self.record.action} {self.record.run} had made before it failed."
+            event = verbs.write_event("event", EVENT_REMOVED, told).tolerant()
+            return remove(self.host, [leftover], self.shadows or self.facts.shadows, [event])
         except HostFailure as failure:
             return [f"whatever run {self.record.run} made ({failure})"]
+
+    def _destination_is_ours(self) -> bool:
+        """Whether the destination holds what this run began and did not finish, by the manifest in it."""
+        if not self.record.made_destination or not self.record.destination:
+            return False
+        reply = self.host.ask(
+            verbs.read_texts("manifest", join(self.record.destination, MANIFEST)).tolerant(), allow=True
+        )
+        manifest = manifest_of([str(text) for text in reply["manifest"].values])
+        return manifest is not None and manifest.get("run") == self.record.run and not manifest.get("complete")
 
     def _made_unnoticed(self) -> tuple[str, ...]:
         """Shadow copies that the logs tell the run made; looked for until no diskshadow of ours is at work."""
         run = self.record.run
         reply = settle(self.host, lambda: [logs(self.host, run), busy(), shadows_statement()], [run], self.sleep)
         check(reply, self.host)
+        if at_work(reply, [run]):
+            raise HostFailure(f"its diskshadow is still at work on {self.host.name}")
         self.shadows = read_shadows(reply["shadows"])
         there = {shadow.id for shadow in self.shadows}
         return tuple(made for made in ids_in_logs(map(str, reply[f"logs-{run}"].values)) if made in there)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from .. import _verbs as verbs
 from .._host import Host
@@ -16,12 +18,16 @@ from .model import guid
 from .paths import join
 
 _SHADOW_ID = re.compile(r'"ShadowID"\s*:\s*"(\{[0-9A-Fa-f-]{36}\})"')
+MANIFEST = "umbra-vss.json"  # beside a backup's copies: what they are, and whether they are whole
+
+# Logs that tell what was made; those of robocopy name files, and a file may be named like anything.
+MADE = "made-"
 _AT_WORK_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # seconds
 
 
 def logs(host: Host, run: str) -> Statement:
     """The statement that reads a run's logs: diskshadow's own, and the answers of the cim engine."""
-    return verbs.read_texts(f"logs-{run}", join(records.run_folder(host.windows, run), "*.log"))
+    return verbs.read_texts(f"logs-{run}", join(records.run_folder(host.windows, run), f"{MADE}*.log"))
 
 
 def busy() -> Statement:
@@ -60,3 +66,15 @@ def at_work(reply: Reply, runs: Iterable[str]) -> list[str]:
     """The runs of which a diskshadow is still at work."""
     told = [str(process.get("CommandLine") or "") for process in reply["busy"].values]
     return [run for run in runs if any(run in command for command in told)]
+
+
+def manifest_of(texts: Sequence[str]) -> dict[str, Any] | None:
+    """The manifest in a destination, None when there is none that can be read."""
+    for text in texts:
+        try:
+            found = json.loads(text.lstrip("\ufeff"))
+        except ValueError:
+            continue
+        if isinstance(found, dict) and found.get("tool") == "umbra.vss":
+            return found
+    return None
