@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +20,12 @@ from typing import IO, Any
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 
-# What the first run on a host leaves on purpose: the empty state folder, with its access list, and the event source.
+# What the first run on a host leaves on purpose: the empty state folder, with its access
+# list, the empty folder of our scheduled tasks, and the event source.
 STATE_FOLDERS = (r"c:\windows\umbra-vss", r"c:\windows\umbra-vss\runs")
 EVENT_SOURCE = "umbra-vss"
+# Below these, on the system volume, are the state folder and the folder of our scheduled tasks, which stays empty.
+STATE_TREES = ("windows/umbra-vss", "windows/system32/tasks/umbra-vss")
 
 
 def leftovers(ledger: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,6 +84,18 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def kill_tree(pid: int) -> None:
+    """Kill a process and all below it, as a power cut would; Ansible's workers lead process groups of their own."""
+    doomed = [pid]
+    for each in doomed:
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{each}/task").iterdir():
+                doomed += map(int, (task / "children").read_text(encoding="ascii").split())
+    for each in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
+
+
 def run_playbook(
     inventories: Sequence[Path],
     playbook: Path,
@@ -103,10 +121,17 @@ def run_playbook(
     ) as process:
         if process.stdout is None:
             raise RuntimeError("ansible-playbook was started without a pipe")
-        for line in process.stdout:
-            lines.append(line)
-            if show is not None:
-                show.write(line)
-                show.flush()
-        code = process.wait(timeout)
+        overdue = threading.Timer(timeout, kill_tree, [process.pid])
+        overdue.start()
+        try:
+            for line in process.stdout:
+                lines.append(line)
+                if show is not None:
+                    show.write(line)
+                    show.flush()
+            code = process.wait()
+        finally:
+            overdue.cancel()
+        if code == -signal.SIGKILL:
+            raise subprocess.TimeoutExpired("ansible-playbook", timeout, "".join(lines))
     return Run(code, "".join(lines), read_results(results))

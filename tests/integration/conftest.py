@@ -9,9 +9,7 @@ import contextlib
 import importlib.util
 import itertools
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -44,6 +42,20 @@ def _load_demo_fleet() -> Any:
 
 
 ansible = _load_demo_fleet()
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Where two ledgers differ, in words; nothing when they are equal."""
+    found = []
+    for key in before.keys() | after.keys():
+        one, two = before.get(key), after.get(key)
+        if key == "tree":
+            names = {(v, n) for v in one for n in one[v]}, {(v, n) for v in two for n in two[v]}
+            found += [f"gone: {v}{n}" for v, n in sorted(names[0] - names[1])]
+            found += [f"new: {v}{n}" for v, n in sorted(names[1] - names[0])]
+        elif one != two:
+            found.append(f"{key}: {one} is now {two}")
+    return found
 
 
 class Fleet:
@@ -114,27 +126,40 @@ class Fleet:
     @staticmethod
     def kill(process: subprocess.Popen[str]) -> None:
         """Kill a controller and its workers as a power cut would; workers of newer Ansible lead groups of their own."""
-        doomed = [process.pid]
-        for pid in doomed:
-            with contextlib.suppress(OSError):
-                for task in Path(f"/proc/{pid}/task").iterdir():
-                    doomed += map(int, (task / "children").read_text(encoding="ascii").split())
-        for pid in doomed:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        ansible.kill_tree(process.pid)
         process.wait(10)
 
     def ledger(self, host: str) -> dict[str, Any]:
         """What can be left behind on a host, less what stays on purpose."""
-        return ansible.leftovers(self.host(host).ledger())
+        ledger = ansible.leftovers(self.host(host).ledger())
+        ledger["tree"] = {volume.display: self._names(host, volume.root) for volume in self.host(host).volumes}
+        return ledger
+
+    def shells(self, host: str) -> int:
+        """How many remote shells are open on a host."""
+        return self.lab.wire.shells(self.lab.addresses[host])
+
+    def _names(self, host: str, root: Path) -> list[str]:
+        """Every name on a volume but those of live applications' data and of what the rest of the ledger tells."""
+        own = [app.folder for app in self.host(host).apps.values()]
+        found = []
+        for path in root.rglob("*"):
+            name = str(path.relative_to(root))
+            if not name.lower().startswith(ansible.STATE_TREES) and not any(path.is_relative_to(o) for o in own):
+                found.append(name)
+        return sorted(found)
 
     @contextlib.contextmanager
-    def unchanged(self, *hosts: str) -> Iterator[None]:
-        """What can be left behind on these hosts is the same after as before."""
-        before = {name: self.ledger(name) for name in hosts}
+    def unchanged(self, *hosts: str, shells: bool = True) -> Iterator[None]:
+        """What can be left behind on these hosts is the same after as before.
+
+        shells: also remote shells. One whose controller cannot say goodbye stays until Windows ends it for idling.
+        """
+        before = {name: (self.ledger(name), self.shells(name)) for name in hosts}
         yield
         for name in hosts:
-            assert self.ledger(name) == before[name], f"{name} is not as it was"
+            assert not differences(before[name][0], self.ledger(name)), f"{name} is not as it was"
+            assert not shells or self.shells(name) == before[name][1], f"a shell is open on {name}"
 
     def wire_sessions(self, host: str) -> list[Any]:
         """The laboratory's own counters of every TCP connection to a host."""
@@ -157,6 +182,8 @@ class Fleet:
         app = next(iter(self.host(host).apps.values()))
         app.source = SOURCES[host]
         return app
+
+    differences = staticmethod(differences)
 
     @property
     def winrm_hosts(self) -> set[str]:
@@ -201,8 +228,10 @@ def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "fleet" in request.fixturenames:
         lab = request.getfixturevalue("fleet").lab
-        for fault in list(lab.faults.list()):
+        ordered = list(lab.faults.list())
+        for fault in ordered:
             lab.faults.remove(fault)
+        assert all(fault.fired for fault in ordered), "a fault that was ordered never happened"
 
 
 def trace_lines(folder: Path) -> Iterator[dict[str, Any]]:

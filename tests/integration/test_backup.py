@@ -27,12 +27,14 @@ def whole(fleet):
     ansible = sys.modules["demo_fleet"]
     before = {name: fleet.ledger(name) for name, host in fleet.lab.hosts.items()}
     known = {name: len(fleet.vss_trace(name)) for name in before}
+    talked = {name: len(fleet.wire_sessions(name)) for name in before}
     run = ansible.run_playbook(
         [fleet.inventory, WHAT], ROOT / "playbooks" / "backup.yml", "-vv", results=fleet.folder / "whole.results"
     )
     assert run.code == 0, run.output
     seen = {name: fleet.vss_trace(name)[known[name] :] for name in before}
-    return run, before, seen
+    wire = {name: fleet.wire_sessions(name)[talked[name] :] for name in before}
+    return run, before, seen, wire
 
 
 def copied_to(fleet, host, result, source):
@@ -62,10 +64,14 @@ def frozen_as_told(told, trace, host):
 
 
 def test_everything_the_playbook_said_is_true(fleet, whole):
-    run, before, seen = whole
+    run, before, seen, _ = whole
     for task in run.of("umbra.vss.backup"):
         name, result = task["host"], task["result"]
-        assert fleet.ledger(name) == before[name], f"{name} is not as it was"
+        after = fleet.ledger(name)
+        after["tree"]["E:\\"] = [entry for entry in after["tree"]["E:\\"] if entry.split("/")[0] != "Backup"]
+        assert not fleet.differences(before[name], after), f"{name} is not as it was"
+        created = {e["shadow"] for e in fleet.vss_trace(name) if e.get("action") == "added"}
+        assert {s["id"].strip("{}") for s in result["snapshot_set"]["shadows"]} <= created
         assert result["left_behind"] == []
         files = bytes_ = 0
         for source in result["sources"]:
@@ -108,8 +114,10 @@ def test_without_permission_they_fail_before_anything_is_created(fleet, host):
 def test_a_small_backup_costs_few_requests(fleet, whole):
     for task in whole[0].of("umbra.vss.backup"):
         wire = task["result"]["wire"]
+        # the winrm connection opens and deletes a cmd shell of its own, whatever is asked over it
         cmd_shell = 2 if task["host"] in fleet.winrm_hosts else 0
         assert wire["requests"] <= 24 + cmd_shell + task["result"]["progress_readings"], task["host"]
+        assert wire["requests"] == sum(s.operations for s in whole[3][task["host"]])
 
 
 def test_check_mode_changes_nothing_and_predicts(fleet):
@@ -128,6 +136,45 @@ def test_check_mode_changes_nothing_and_predicts(fleet):
     shutil.rmtree(host.files.locate(r"E:\Predicted").real)
 
 
+def test_a_copy_that_is_not_what_the_shadow_copy_holds_is_found(fleet):
+    """One byte changes behind robocopy's back: the file is named, and nothing is left that looks like a backup."""
+    host = fleet.host("sql01")
+    changed = []
+
+    def spoil(entry):
+        if not changed and entry["event"] == "task" and entry["host"] == host.name and entry["what"] == "ended":
+            copy = host.files.locate(r"E:\Spoilt\D\Bank").real
+            path = next(p for p in sorted(copy.iterdir()) if p.suffix == ".csv")
+            data = bytearray(path.read_bytes())
+            data[len(data) // 2] ^= 1
+            path.write_bytes(data)
+            changed.append(path.name)
+
+    unsubscribe = fleet.lab.trace.subscribe(spoil)
+    args = {"sources": [r"D:\Bank"], "destination": r"E:\Spoilt", "writers": {"require": ["SqlServerWriter"]}}
+    try:
+        with fleet.unchanged("sql01"):
+            sentence = fleet.fails("sql01", "backup", args)
+    finally:
+        unsubscribe()
+    assert changed[0] in sentence
+
+
+def test_the_second_backup_copies_what_changed_and_drops_what_went(fleet):
+    host = fleet.host("mail01")
+    args = {"sources": [r"D:\Shares"], "destination": r"E:\Twice", "consistency": "crash"}
+    first = fleet.ok("mail01", "backup", args)
+    host.files.write(r"D:\Shares\new.txt", b"new")
+    gone = next(
+        p for p in sorted(host.files.locate(r"D:\Shares").real.rglob("*")) if p.is_file() and p.name != "new.txt"
+    )
+    gone.unlink()
+    second = fleet.ok("mail01", "backup", args)
+    assert (second["copied_files"], second["removed_files"]) == (1, 1)
+    assert second["files"] == first["files"]
+    shutil.rmtree(host.files.locate(r"E:\Twice").real)
+
+
 def test_keep_snapshot_keeps_it_under_its_name(fleet):
     with fleet.unchanged("sql01"):
         result = fleet.ok(
@@ -144,7 +191,7 @@ def test_keep_snapshot_keeps_it_under_its_name(fleet):
         kept = {s["id"] for s in result["snapshot_set"]["shadows"]}
         assert kept == {"{" + str(s.id).strip("{}").lower() + "}" for s in fleet.host("sql01").vss.shadows}
         fleet.ok("sql01", "snapshot", {"name": "kept", "state": "absent"})
-    shutil.rmtree(fleet.host("sql01").files.locate(r"E:\Kept").real)
+        shutil.rmtree(fleet.host("sql01").files.locate(r"E:\Kept").real)
 
 
 def test_the_manifest_beside_the_copy_says_what_it_is(fleet, whole):
@@ -188,11 +235,11 @@ def test_the_bank_backed_up_always_balances(fleet):
             "loop": list(range(RUNS)),
         }
     ]
+    files = fleet.host("sql01").files
     with fleet.unchanged("sql01"):
         run = fleet.play("sql01", tasks)
         assert run.code == 0, run.output
-    files = fleet.host("sql01").files
-    results = run.of("umbra.vss.backup")[-1]["result"]["results"]
-    good = [check("bank", files.locate(r["sources"][0]["copy"]).real).ok for r in results]
-    shutil.rmtree(files.locate(r"E:\Control").real)
+        results = run.of("umbra.vss.backup")[-1]["result"]["results"]
+        good = [check("bank", files.locate(r["sources"][0]["copy"]).real).ok for r in results]
+        shutil.rmtree(files.locate(r"E:\Control").real)
     assert good == [True] * RUNS

@@ -26,9 +26,9 @@ def test_target(fleet, target):
         run = fleet.play(
             "windows", [{"ansible.builtin.include_tasks": str(tasks)}], "-i", str(WHAT), variables=variables
         )
-    for host in fleet.lab.hosts.values():
-        if host.files.exists(r"E:\Target"):
-            shutil.rmtree(host.files.locate(r"E:\Target").real)
+        for host in fleet.lab.hosts.values():
+            if host.files.exists(r"E:\Target"):
+                shutil.rmtree(host.files.locate(r"E:\Target").real)
     assert run.code == 0, run.output
 
 

@@ -74,6 +74,27 @@ def test_programs_are_called_by_full_path_with_arguments_that_5_1_keeps(commands
             assert not re.search(r"[\x00-\x1f]", argument), c
 
 
+def test_programs_were_started_by_pipelines_and_tasks_alone_with_safe_arguments():
+    """Also those of scheduled tasks, whose argument line is the one place where tokens become text."""
+    known = {"diskshadow.exe", "vssadmin.exe", "robocopy.exe", "whoami.exe", "icacls.exe", "cmd.exe"}
+    seen = set()
+    for path in sorted(WORK.glob("*.jsonl")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line)
+            assert not (entry["event"] == "http" and entry.get("operation") == "Command" and entry.get("cmd_shell"))
+            if entry["event"] != "program":
+                continue
+            name, arguments = entry["program"].lower(), entry["argv"][1:]
+            seen.add(name)
+            assert name in known, entry
+            assert not [a for a in arguments if not a or '"' in a or re.search(r"[\x00-\x1f]", a)], entry
+            if name == "cmd.exe":
+                assert arguments[:2] == ["/d", "/c"], entry
+                assert arguments[2:4] == ["mklink", "/d"] or arguments[2] == "rmdir", entry
+                assert len(arguments) == (6 if arguments[2] == "mklink" else 4), entry
+    assert seen == known
+
+
 def test_only_programs_take_bare_arguments(commands):
     bare = {c["command"] for c in commands if c["arguments"] and not c["command"].lower().endswith(".exe")}
     assert not bare
