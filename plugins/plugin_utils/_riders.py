@@ -38,8 +38,9 @@ class Garbled(Exception):
 class Rider:
     """A transport for pypsrp's WSMan; see the module."""
 
-    def __init__(self, endpoint: str, last_used: float | None = None) -> None:
-        self.endpoint = endpoint
+    def __init__(self, transport: Any, last_used: float | None = None) -> None:
+        self.transport = transport
+        self.endpoint: str = transport.endpoint
         self.last_used = time.monotonic() if last_used is None else last_used
 
     def send(self, message: bytes, **options: Any) -> bytes:
@@ -69,8 +70,8 @@ class Rider:
 
     @property
     def sealed(self) -> bool:
-        """Whether messages are encrypted with keys of this session."""
-        raise NotImplementedError
+        """Whether messages are encrypted with keys of this session; both client libraries keep these in one place."""
+        return self.transport.encryption is not None
 
     def forget(self) -> None:
         """Give up the session and its keys; the next message makes new ones. The shell on the host is not touched."""
@@ -82,15 +83,6 @@ class Rider:
 
 class PsrpRider(Rider):
     """Over pypsrp's own transport, as the psrp connection has made it."""
-
-    def __init__(self, transport: Any, last_used: float | None = None) -> None:
-        super().__init__(transport.endpoint, last_used)
-        self.transport = transport
-
-    @property
-    def sealed(self) -> bool:
-        """See Rider."""
-        return self.transport.encryption is not None
 
     def forget(self) -> None:
         """See Rider."""
@@ -111,15 +103,6 @@ class PsrpRider(Rider):
 
 class WinrmRider(Rider):
     """Over pywinrm's transport, as the winrm connection has made it."""
-
-    def __init__(self, transport: Any, last_used: float | None = None) -> None:
-        super().__init__(transport.endpoint, last_used)
-        self.transport = transport
-
-    @property
-    def sealed(self) -> bool:
-        """See Rider."""
-        return self.transport.encryption is not None
 
     def forget(self) -> None:
         """See Rider."""

@@ -32,7 +32,6 @@ class Work:
     wish: Wish
     created: Created | None = None
     jobs: list[Job] = field(default_factory=list)
-    readings: int = 0
 
     @property
     def made(self) -> list[str]:
