@@ -15,33 +15,46 @@ _FLAG_PORT = 5985
 _ATTEMPTS = 100
 
 
+_FIRST, _LAST = 11, 254
+
+
 class Block:
-    """A /24 block below 127.0.0.0/8, taken until `close`."""
+    """A /24 block below 127.0.0.0/8, and as many more as a large fleet needs, taken until `close`."""
 
     def __init__(self, ports: Iterable[int]) -> None:
         """Take a free block at random: one whose first addresses have these ports free; OSError when none is found."""
+        self._ports = tuple(ports)
+        self._flags: list[socket.socket] = []
+        self._take()
+
+    def _take(self) -> None:
         dice = random.SystemRandom()
         for _ in range(_ATTEMPTS):
             prefix = f"127.{dice.randrange(1, 255)}.{dice.randrange(0, 255)}"
             flag = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
                 flag.bind((f"{prefix}.{_FLAG}", _FLAG_PORT))
-                probe([f"{prefix}.{number}" for number in range(10, 14)], ports)
+                probe([f"{prefix}.{number}" for number in range(10, 14)], self._ports)
             except OSError:
                 flag.close()
                 continue
-            self.prefix, self._flag, self._next = prefix, flag, 10
+            self._flags.append(flag)
+            self._prefix, self._next = prefix, _FIRST
             return
         raise OSError("No block of addresses below 127.0.0.0/8 has its ports free.")
 
     def address(self) -> str:
-        """The next address of the block."""
+        """The next address; OSError when another block is needed and none is free."""
+        if self._next > _LAST:
+            self._take()
         self._next += 1
-        return f"{self.prefix}.{self._next}"
+        return f"{self._prefix}.{self._next - 1}"
 
     def close(self) -> None:
-        """Give the block up."""
-        self._flag.close()
+        """Give everything up."""
+        for flag in self._flags:
+            flag.close()
+        self._flags.clear()
 
 
 def probe(addresses: Iterable[str], ports: Iterable[int]) -> None:

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import ipaddress
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,7 +25,8 @@ _LIFE = datetime.timedelta(days=30)
 def make(folder: Path, hosts: Mapping[str, str]) -> tuple[Path, dict[str, ssl.SSLContext]]:
     """Certificates for hosts given as {name: address}, below `folder`.
 
-    Returns the path of the authority's certificate (PEM, for clients to trust) and a server context by address.
+    Returns the path of the authority's certificate (PEM, for clients to trust) and a server context by address; a host's
+    own certificate is made when the first client connects to it.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -34,12 +38,44 @@ def make(folder: Path, hosts: Mapping[str, str]) -> tuple[Path, dict[str, ssl.SS
     root = authority.sign(key, hashes.SHA256())
     trusted = folder / "ca.pem"
     trusted.write_bytes(root.public_bytes(serialization.Encoding.PEM))
-    return trusted, {address: _context(folder, name, address, root, key) for name, address in hosts.items()}
+    return trusted, {
+        address: HostContext(functools.partial(_certificate, folder, name, address, root, key))
+        for name, address in hosts.items()
+    }
 
 
-def _context(
+class HostContext(ssl.SSLContext):
+    """A server context whose certificate is made by `issue` (returns the PEM file) at its first handshake."""
+
+    _issue: Callable[[], Path] | None
+    _issuing: threading.Lock
+
+    def __new__(cls, issue: Callable[[], Path]) -> HostContext:
+        context = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context._issue, context._issuing = issue, threading.Lock()
+        return context
+
+    def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
+        """As in the base class; what asyncio calls for every connection."""
+        self._complete()
+        return super().wrap_bio(*arguments, **options)
+
+    def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        """As in the base class."""
+        self._complete()
+        return super().wrap_socket(*arguments, **options)
+
+    def _complete(self) -> None:
+        with self._issuing:
+            if self._issue is not None:
+                self.load_cert_chain(self._issue())
+                self._issue = None
+
+
+def _certificate(
     folder: Path, name: str, address: str, root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey
-) -> ssl.SSLContext:
+) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))])
     builder = (
@@ -56,10 +92,7 @@ def _context(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(file)
-    return context
+    return file
 
 
 def _name(common: str) -> x509.Name:

@@ -22,6 +22,7 @@ from vsslab.addresses import Block, probe
 from vsslab.apps import books
 from vsslab.apps.driver import App, AppError
 from vsslab.faults import Faults
+from vsslab.hosts import ByAddress, Hosts
 from vsslab.scenario import HostSpec, Scenario
 from vsslab.trace import Trace
 from vsslab.windows.host import Host
@@ -56,7 +57,7 @@ class Lab:
         self.settings = settings or Settings()
         self.faults = Faults()
         self.trace = Trace(trace)
-        self.hosts: dict[str, Host] = {}
+        self.hosts = Hosts((each.name for each in fleet_plan.hosts), self._build)
         self.addresses: dict[str, str] = {}
         self.ca = self.state / "tls" / "ca.pem"
         self.passwords: dict[tuple[str, str], str] = {}
@@ -99,12 +100,10 @@ class Lab:
         self._close.callback(self.trace.close)
         self._take_state()
         self._take_addresses()
+        self._close.callback(self._close_hosts)
         for name, spec in self._specs.items():
-            secrets = {user.name: self.passwords[name, user.name] for user in spec.users}
-            host = fleet.build(spec, self.state / "hosts" / name, secrets, self.faults, self.trace)
-            self.hosts[name] = host
-            self._close.callback(host.close)
-        self._close.callback(self._stop_apps)
+            if spec.apps:  # applications write from the start; any other host can wait until somebody asks for it
+                _ = self.hosts[name]
         self.ca, contexts = certificates.make(self.state / "tls", self.addresses)
         for app in self.apps():
             app.ready()
@@ -118,9 +117,16 @@ class Lab:
             if isinstance(thread, threading.Timer) and thread.finished.is_set():
                 thread.join(1.0)  # cancelled by its host just now, but perhaps not gone yet
 
-    def _stop_apps(self) -> None:
+    def _build(self, name: str) -> Host:
+        spec = self._specs[name]
+        secrets = {user.name: self.passwords[name, user.name] for user in spec.users}
+        return fleet.build(spec, self.state / "hosts" / name, secrets, self.faults, self.trace)
+
+    def _close_hosts(self) -> None:
         for app in self.apps():
             app.stop()
+        for host in reversed(self.hosts.built()):
+            host.close()
 
     def _take_state(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
@@ -142,15 +148,15 @@ class Lab:
             self._close.callback(block.close)
             fixed = {name: spec.address for name, spec in self._specs.items() if spec.address != "auto"}
             probe(fixed.values(), self.ports)
+            self.addresses = {name: fixed.get(name) or block.address() for name in self._specs}
         except OSError as error:
             raise LabError(str(error.strerror or error)) from None
-        self.addresses = {name: fixed.get(name) or block.address() for name in self._specs}
 
     def _start_wire(self, contexts: Mapping[str, ssl.SSLContext]) -> None:
         from vsslab.engine.runspace import Runspace  # noqa: PLC0415 - the engine's tables take a while to read
 
         self.wire = WireServer(
-            {self.addresses[name]: host for name, host in self.hosts.items()},
+            ByAddress(self.hosts, self.addresses),
             ports=self.ports,
             tls=contexts,
             trace=self.trace,
@@ -169,7 +175,7 @@ class Lab:
 
     def apps(self) -> list[App]:
         """Every live application."""
-        return [app for host in self.hosts.values() for app in host.apps.values()]
+        return [app for host in self.hosts.built() for app in host.apps.values()]
 
     def stats(self, host: str | None = None) -> dict[str, Any]:
         """Figures of the live applications: of one host by application, else of all by host."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import ssl
 import stat
@@ -19,12 +20,21 @@ from vsslab import addresses, certificates, control, inventory
 
 def test_two_blocks_never_meet():
     blocks = [addresses.Block((5985, 5986)) for _ in range(10)]
-    assert len({each.prefix for each in blocks}) == 10
-    given = {blocks[0].address() for _ in range(5)}
-    assert len(given) == 5
-    assert all(each.startswith(blocks[0].prefix + ".") for each in given)
+    given = [[each.address() for _ in range(5)] for each in blocks]
+    assert len({address for block in given for address in block}) == 50
+    assert len({address.rpartition(".")[0] for block in given for address in block}) == 10
     for each in blocks:
         each.close()
+
+
+def test_a_fleet_of_a_thousand_gets_a_thousand_addresses_that_no_other_block_gets():
+    large, small = addresses.Block((5985, 5986)), addresses.Block((5985, 5986))
+    given = {large.address() for _ in range(1000)}
+    assert len(given) == 1000
+    assert all(ipaddress.ip_address(each).is_loopback for each in given)
+    assert small.address() not in given
+    large.close()
+    small.close()
 
 
 def test_a_taken_port_is_named():
@@ -36,7 +46,6 @@ def test_a_taken_port_is_named():
 
 def test_a_client_that_trusts_the_authority_trusts_the_hosts_and_nobody_else(tmp_path):
     ca, contexts = certificates.make(tmp_path / "tls", {"sql01": "127.9.9.1", "web01": "127.9.9.2"})
-    assert stat.S_IMODE((tmp_path / "tls" / "sql01.pem").stat().st_mode) == 0o600
     client = ssl.create_default_context(cafile=str(ca))
 
     def shake(name: str) -> None:
@@ -56,6 +65,8 @@ def test_a_client_that_trusts_the_authority_trusts_the_hosts_and_nobody_else(tmp
 
     shake("127.9.9.1")
     shake("sql01")
+    assert stat.S_IMODE((tmp_path / "tls" / "sql01.pem").stat().st_mode) == 0o600
+    assert not (tmp_path / "tls" / "web01.pem").exists()  # nobody asked for it yet
     with pytest.raises(ssl.SSLCertVerificationError):
         shake("127.9.9.2")
 

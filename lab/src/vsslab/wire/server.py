@@ -32,8 +32,8 @@ _STREAM_LIMIT = 256 * 1024
 class WireServer:
     """Answers as all the hosts, each on its own loopback address.
 
-    `hosts` maps addresses (127.0.0.0/8 or ::1) to hosts; `ports` are those of HTTP and HTTPS (0: none of that kind);
-    `tls` maps addresses to server contexts, an address without one has no HTTPS.  `app_data(host)` gives the private
+    `hosts` maps addresses (127.0.0.0/8 or ::1) to hosts and is asked for one when its first connection comes, so that a
+    mapping may make them then; `ports` are those of HTTP and HTTPS (0: none of that kind); `tls` maps addresses to server contexts, an address without one has no HTTPS.  `app_data(host)` gives the private
     data of a session and defaults to the engine's.  start() and close() belong to one event loop.
     """
 
@@ -54,12 +54,12 @@ class WireServer:
                 raise ValueError(f"{address} is no loopback address; the laboratory is not offered to the network.")
         self.settings = settings or Settings()
         self.counters = Counters()
-        self._hosts, self._ports, self._tls = dict(hosts), ports, dict(tls or {})
+        self._hosts, self._ports, self._tls = hosts, ports, tls or {}
         self._trace, self._faults = trace, faults
-        self._endpoints = {
-            address: Endpoint(host, self.settings, runspace_factory, app_data or _engine_data)
-            for address, host in self._hosts.items()
-        }
+        self._factory, self._app_data = runspace_factory, app_data or _engine_data
+        self._endpoints: dict[str, Endpoint] = {}
+        self._building: dict[str, asyncio.Lock] = {}
+        self._end_points: dict[str, bytes] = {}
         self._listeners: list[asyncio.Server] = []
         self._connections: dict[str, set[Connection]] = {address: set() for address in self._hosts}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -73,7 +73,8 @@ class WireServer:
 
     def shells(self, address: str) -> int:
         """How many shells are open on a host."""
-        return len(self._endpoints[address].shells)
+        endpoint = self._endpoints.get(address)
+        return len(endpoint.shells) if endpoint is not None else 0
 
     async def start(self) -> None:
         """Listen; OSError when an address or port is taken (nothing listens then)."""
@@ -93,30 +94,60 @@ class WireServer:
         context = self._tls.get(address)
         if secure and context is not None:
             await self._listen_on(address, secure, context)
-        on_reboot = getattr(self._hosts[address], "on_reboot", None)
-        if isinstance(on_reboot, list):
-            on_reboot.append(lambda: self._reboot(address))
+
+    async def _endpoint(self, address: str) -> Endpoint:
+        """The endpoint of a host; the first to ask may have the host set up, which the loop does not wait for."""
+        async with self._building.setdefault(address, asyncio.Lock()):
+            if address not in self._endpoints:
+                host = await asyncio.get_running_loop().run_in_executor(None, self._hosts.__getitem__, address)
+                self._endpoints[address] = Endpoint(host, self.settings, self._factory, self._app_data)
+                on_reboot = getattr(host, "on_reboot", None)
+                if isinstance(on_reboot, list):
+                    on_reboot.append(lambda: self._reboot(address))
+        return self._endpoints[address]
 
     async def _listen_on(self, address: str, port: int, context: ssl.SSLContext | None) -> None:
-        end_point = certificates.end_point(certificates.certificate_of(context)) if context else None
-        endpoint = self._endpoints[address]
-        services = Services(endpoint, self.settings, self.counters, self._faults, self._trace)
-
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            connection = Connection(services, reader, writer, secure=context is not None, end_point=end_point)
             task = asyncio.current_task()
-            self._connections[address].add(connection)
             if task is not None:
                 self._tasks.add(task)
             try:
-                await connection.serve()
+                await self._serve(address, context, reader, writer)
             finally:
-                self._connections[address].discard(connection)
                 if task is not None:
                     self._tasks.discard(task)
 
         listener = await asyncio.start_server(serve, address, port, ssl=context, limit=_STREAM_LIMIT)
         self._listeners.append(listener)
+
+    async def _serve(
+        self,
+        address: str,
+        context: ssl.SSLContext | None,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        """One connection, from its first byte to its last."""
+        try:
+            endpoint = self._endpoints.get(address) or await self._endpoint(address)
+        except (OSError, ValueError) as error:  # the host cannot be set up: the disk is full, say
+            self._trace.write("error", "", address=address, what=f"The host could not be set up: {error}")
+            writer.transport.abort()
+            return
+        services = Services(endpoint, self.settings, self.counters, self._faults, self._trace)
+        end_point = self._binding(address, context) if context else None
+        connection = Connection(services, reader, writer, secure=context is not None, end_point=end_point)
+        self._connections[address].add(connection)
+        try:
+            await connection.serve()
+        finally:
+            self._connections[address].discard(connection)
+
+    def _binding(self, address: str, context: ssl.SSLContext) -> bytes:
+        """The channel binding of a host's certificate."""
+        if address not in self._end_points:
+            self._end_points[address] = certificates.end_point(certificates.certificate_of(context))
+        return self._end_points[address]
 
     def _reboot(self, address: str) -> None:
         """The host restarts: its connections break and its shells are gone.
@@ -154,7 +185,7 @@ class WireServer:
         """End shells that idle for too long."""
         while True:
             await asyncio.sleep(min(1.0, self.settings.shell_idle / 4))
-            for endpoint in self._endpoints.values():
+            for endpoint in list(self._endpoints.values()):
                 await endpoint.drop_idle()
 
     async def close(self) -> None:
