@@ -25,8 +25,8 @@ _LIFE = datetime.timedelta(days=30)
 def make(folder: Path, hosts: Mapping[str, str]) -> tuple[Path, dict[str, ssl.SSLContext]]:
     """Certificates for hosts given as {name: address}, below `folder`.
 
-    Returns the path of the authority's certificate (PEM, for clients to trust) and a server context by address; a host's
-    own certificate is made when the first client connects to it.
+    Returns the path of the authority's certificate (PEM, for clients to trust) and a server context by address. A
+    host's certificate is made when the first client connects to it.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = ec.generate_private_key(ec.SECP256R1())

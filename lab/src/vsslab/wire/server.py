@@ -33,8 +33,9 @@ class WireServer:
     """Answers as all the hosts, each on its own loopback address.
 
     `hosts` maps addresses (127.0.0.0/8 or ::1) to hosts and is asked for one when its first connection comes, so that a
-    mapping may make them then; `ports` are those of HTTP and HTTPS (0: none of that kind); `tls` maps addresses to server contexts, an address without one has no HTTPS.  `app_data(host)` gives the private
-    data of a session and defaults to the engine's.  start() and close() belong to one event loop.
+    mapping may make them then; `ports` are those of HTTP and HTTPS (0: none of that kind); `tls` maps addresses to
+    server contexts, an address without one has no HTTPS.  `app_data(host)` gives the private data of a session and
+    defaults to the engine's.  start() and close() belong to one event loop.
     """
 
     def __init__(
