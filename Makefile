@@ -12,6 +12,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FOUND := .build/ansible_collections/umbra/vss
+# a file's tests stay together; each worker has a fleet of its own
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest
+SPREAD := -n $(WORKERS) --dist loadfile
+EVERY_PIPELINE := tests/integration/test_zz_every_pipeline.py
 # pip keeps no cache: nothing is left outside this folder.
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -22,14 +27,15 @@ export MYPY_CACHE_DIR := $(CURDIR)/.build/mypy
 export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build
 
-.PHONY: demo test lint unit lab-test integration conformance fuzz setup clean
+.PHONY: demo test lint unit lab-test integration conformance fuzz bench-lab setup clean
 .DELETE_ON_ERROR:
 
 demo: setup
 	@$(BIN)/python demo/demo.py
 
 test: setup lint
-	@$(BIN)/python -m pytest tests/unit lab/tests tests/integration
+	@$(PYTEST) $(SPREAD) tests/unit lab/tests
+	@$(MAKE) --no-print-directory integration
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
@@ -40,21 +46,24 @@ lint: setup
 	@echo "ruff and mypy: nothing to say"
 
 unit: setup
-	@$(BIN)/python -m pytest tests/unit
+	@$(PYTEST) tests/unit
 
 lab-test: setup
-	@$(BIN)/python -m pytest lab/tests
+	@$(PYTEST) lab/tests
 
+# The last file reads what the laboratories of all the others traced.
 integration: setup
-	@$(BIN)/python -m pytest tests/integration
+	@rm -rf .build/tests
+	@$(PYTEST) $(SPREAD) tests/integration --ignore $(EVERY_PIPELINE)
+	@$(PYTEST) $(EVERY_PIPELINE)
 
 # New generated cases, many of them, for the parsers and codecs.
 fuzz: setup
-	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest tests/unit lab/tests/engine lab/tests/windows lab/tests/wire lab/tests/vss
+	@HYPOTHESIS_PROFILE=search $(PYTEST) tests/unit lab/tests/engine lab/tests/windows lab/tests/wire lab/tests/vss
 
 # With the real PowerShell engine, where it is to be had: PSENGINE (its folder) and PSENGINE_TOOLS (that of session.py).
 conformance: setup
-	@$(BIN)/python -m pytest tests/conformance
+	@$(PYTEST) tests/conformance
 
 setup: $(READY) $(FOUND)
 
@@ -65,6 +74,10 @@ $(READY): requirements.txt requirements-dev.txt lab/pyproject.toml demo/make-ven
 	@PYTHON="$(PYTHON)" demo/make-venv $(VENV)
 	@$(BIN)/pip install --quiet -r requirements.txt -r requirements-dev.txt -e ./lab
 	@touch $@
+
+# What the laboratory costs on this machine, beside what it may cost.
+bench-lab: setup
+	@$(BIN)/python lab/bench/run.py --json .build/bench-lab.json
 
 clean:
 	rm -rf .build .venv

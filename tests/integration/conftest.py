@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import itertools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -204,10 +205,11 @@ class Fleet:
 
 @pytest.fixture(scope="session")
 def work() -> Path:
-    """A folder of this test run, emptied first; the laboratory's traces stay in it for the last test to read."""
-    shutil.rmtree(WORK, ignore_errors=True)
-    (WORK / "traces").mkdir(parents=True)
-    return WORK
+    """A folder of this worker, emptied first; the laboratory's traces stay in it for the last tests to read."""
+    mine = WORK / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    shutil.rmtree(mine, ignore_errors=True)
+    (mine / "traces").mkdir(parents=True)
+    return mine
 
 
 @pytest.fixture(scope="session")

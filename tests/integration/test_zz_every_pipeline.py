@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-WORK = Path(__file__).resolve().parents[2] / ".build" / "tests" / "traces"
+WORK = Path(__file__).resolve().parents[2] / ".build" / "tests"
 COMMON = {
     "Verbose", "Debug", "ErrorAction", "WarningAction", "InformationAction", "ErrorVariable", "WarningVariable",
     "InformationVariable", "OutVariable", "OutBuffer", "PipelineVariable",
@@ -33,7 +33,7 @@ def documented():
 def commands():
     """Every command of every pipeline, as the laboratory received it."""
     found = []
-    for path in sorted(WORK.glob("*.jsonl")):
+    for path in sorted(WORK.glob("*/traces/*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             if entry["event"] == "pipeline":
@@ -78,7 +78,7 @@ def test_programs_were_started_by_pipelines_and_tasks_alone_with_safe_arguments(
     """Also those of scheduled tasks, whose argument line is the one place where tokens become text."""
     known = {"diskshadow.exe", "vssadmin.exe", "robocopy.exe", "whoami.exe", "icacls.exe", "cmd.exe"}
     seen = set()
-    for path in sorted(WORK.glob("*.jsonl")):
+    for path in sorted(WORK.glob("*/traces/*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line)
             assert not (entry["event"] == "http" and entry.get("operation") == "Command" and entry.get("cmd_shell"))
