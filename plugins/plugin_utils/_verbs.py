@@ -31,6 +31,7 @@ __all__ = [
     "EVENT_SOURCE",
     "TASK_PATH",
     "acl",
+    "catalogue",
     "checked_argument",
     "checked_guid",
     "cim",
@@ -39,12 +40,11 @@ __all__ = [
     "events",
     "exists",
     "hash_files",
-    "hashes",
+    "hash_folders",
     "list_files",
     "list_folders",
     "make_folder",
     "make_link",
-    "measure",
     "move_file",
     "own",
     "pause",
@@ -62,6 +62,7 @@ __all__ = [
     "services",
     "start_task",
     "stop_task",
+    "tally",
     "task_info",
     "task_xml",
     "tasks",
@@ -263,16 +264,13 @@ def read_tail(key: str, path: str, lines: int, encoding: Encoding = "UTF8") -> S
     return Statement(key, (Command("Get-Content", parameters), _BARE))
 
 
-def _files(path: str, recurse: bool = True) -> Command:
-    parameters: dict[str, Any] = {"LiteralPath": path, "File": True, "Force": True}
-    if recurse:
-        parameters["Recurse"] = True
-    return Command("Get-ChildItem", parameters)
+def _files(paths: str | list[str]) -> Command:
+    return Command("Get-ChildItem", {"LiteralPath": paths, "File": True, "Force": True})
 
 
-def list_files(key: str, path: str, recurse: bool = True) -> Statement:
-    """FullName, Length (bytes) and LastWriteTimeUtc of the files below a folder."""
-    return Statement(key, (_files(path, recurse), _select("FullName", "Length", "LastWriteTimeUtc")))
+def list_files(key: str, path: str) -> Statement:
+    """FullName, Length (bytes) and LastWriteTimeUtc of the files directly in a folder."""
+    return Statement(key, (_files(path), _select("FullName", "Length", "LastWriteTimeUtc")))
 
 
 def list_folders(key: str, path: str) -> Statement:
@@ -282,16 +280,37 @@ def list_folders(key: str, path: str) -> Statement:
     return Statement(key, (Command("Get-ChildItem", parameters), fields))
 
 
-def measure(key: str, path: str) -> Statement:
-    """Count and Sum (bytes) of the files below a folder; no value at all when there are none."""
-    total = Command("Measure-Object", {"Property": ["Length"], "Sum": True})
-    return Statement(key, (_files(path), total, _select("Count", "Sum")))
+# With /L robocopy only lists. It sees a tree as the copying robocopy does: without what junctions and links lead to,
+# beyond 260 characters, whoever may read it. Get-ChildItem -Recurse of Windows PowerShell 5.1 enters links and ends
+# at long paths. The second folder is one that is not there, so that every file counts as one to be copied.
+_LOOK = ("/L", "/E", "/XJ", "/B", "/R:0", "/W:0", "/BYTES", "/NP", "/NDL", "/NJH")
 
 
-def hashes(key: str, path: str) -> Statement:
-    """Path and Hash (SHA-256, upper-case hex) of every file below a folder."""
+def _look(folder: str, nowhere: str, skip: tuple[Sequence[str], Sequence[str]], *more: str) -> tuple[str, ...]:
+    folders, files = skip
+    less = (*(("/XD", *folders) if folders else ()), *(("/XF", *files) if files else ()))
+    return (folder, nowhere, *_LOOK, *more, *less)
+
+
+NOTHING: tuple[Sequence[str], Sequence[str]] = ((), ())
+
+
+def tally(key: str, folder: str, nowhere: str, skip: tuple[Sequence[str], Sequence[str]] = NOTHING) -> Statement:
+    """The table of counts that ends robocopy's listing of a tree. skip: names of folders and of files to leave out."""
+    return program(key, "robocopy", *_look(folder, nowhere, skip, "/NFL"))
+
+
+def catalogue(
+    key: str, folder: str, nowhere: str, log: str, skip: tuple[Sequence[str], Sequence[str]] = NOTHING
+) -> Statement:
+    """Write size and path of every file of a tree into `log` (UTF-16), and the table of counts at its end."""
+    return program(key, "robocopy", *_look(folder, nowhere, skip, "/FP", "/NC", f"/UNILOG:{log}"))
+
+
+def hash_folders(key: str, folders: Sequence[str]) -> Statement:
+    """Path and Hash (SHA-256, upper-case hex) of every file directly in these folders."""
     digest = Command("Get-FileHash", {"Algorithm": "SHA256"})
-    return Statement(key, (_files(path), digest, _select("Path", "Hash")))
+    return Statement(key, (_files(list(folders)), digest, _select("Path", "Hash")))
 
 
 def hash_files(key: str, paths: Sequence[str]) -> Statement:

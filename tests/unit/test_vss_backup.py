@@ -9,13 +9,14 @@ import json
 import re
 
 import pytest
+from ansible_collections.umbra.vss.plugins.plugin_utils import _verbs as verbs
 from ansible_collections.umbra.vss.plugins.plugin_utils._pipeline import Result
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss import copying, frozen, verify
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.backup import backup
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.errors import VssFailure
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.facts import Event
 
-from .vss_fake_host import NOW, FakeWindows, ticks, volume
+from .vss_fake_host import NOW, FakeWindows, listing_table, ticks, volume
 
 ARGS = {
     "sources": ["D:\\Bank"],
@@ -24,12 +25,7 @@ ARGS = {
     "writers": {"require": ["SqlServerWriter"]},
     "timeout": 0,
 }
-TABLE = [
-    "               Total    Copied   Skipped  Mismatch    FAILED    Extras",
-    "    Dirs :         1         1         0         0         0         0",
-    "   Files :         2         2         0         0         0         0",
-    "   Bytes :       300       300         0         0         0         0",
-]
+TABLE = listing_table(2, 300)
 
 
 def said(text: str) -> None:
@@ -37,8 +33,11 @@ def said(text: str) -> None:
 
 
 def hashed(statement):
-    folder = statement.commands[0].parameters["LiteralPath"]
-    return [{"Path": f"{folder}\\{name}", "Hash": name * 8} for name in ("a", "b")]
+    """Hashes of the files named, or of the two files in the one folder named."""
+    paths = statement.commands[0].parameters["LiteralPath"]
+    if statement.commands[0].name == "Get-ChildItem":
+        paths = [f"{paths[0]}\\{name}" for name in "ab"]
+    return [{"Path": path, "Hash": path[-1] * 8} for path in paths]
 
 
 @pytest.fixture
@@ -46,9 +45,8 @@ def windows():
     found = FakeWindows()
     found.answers = [
         (r"there-\d+", [True]),
-        (r"hash-(source|copy)-\d+", hashed),
+        (r"hash-(source|copy)-\d+@0", hashed),
         (r"log-\d+", TABLE),
-        (r"measure-.*|copy-\d+|before-.*", [{"Count": 2, "Sum": 300}]),
     ]
     return found
 
@@ -74,9 +72,10 @@ def test_the_manifest_beside_the_copy_is_complete(windows):
     assert (manifest["complete"], manifest["run"], manifest["files"]) == (True, result["record"], 2)
 
 
-def test_it_takes_seven_pipelines(windows):
-    result = backup(windows.host, ARGS, False, said)
-    assert len(windows.said) == 7
+@pytest.mark.parametrize(("mode", "pipelines"), [("count", 7), ("sample", 8), ("all", 8)])
+def test_it_takes_seven_pipelines_and_one_more_to_look_into_files(windows, mode, pipelines):
+    result = backup(windows.host, {**ARGS, "verify": {"mode": mode}}, False, said)
+    assert len(windows.said) == pipelines
     assert result["progress_readings"] == 1
 
 
@@ -187,7 +186,7 @@ def test_a_copy_that_differs_is_a_failure(windows):
     def other(statement):
         return [{**told, "Hash": "other"} if told["Path"].endswith("b") else told for told in hashed(statement)]
 
-    windows.answers.insert(0, (r"hash-copy-1", other))
+    windows.answers.insert(0, (r"hash-copy-1@0", other))
     with pytest.raises(VssFailure, match=r"1 mismatches\): b differs") as failure:
         backup(windows.host, ARGS, False, said)
     assert failure.value.details["verified"]["mismatches"] == [{"source": "D:\\Bank", "path": "b", "what": "differs"}]
@@ -275,18 +274,47 @@ def test_a_failure_without_a_word_in_the_log_is_told_by_the_exit_code(windows):
     assert "exit code 16" in str(copying.why_failed(job, 16, [], "sql01"))
 
 
-def test_root_measuring_leaves_out_what_windows_keeps_for_itself():
+def test_what_windows_keeps_for_itself_at_a_root_is_neither_copied_nor_measured():
     class Whole:
         whole, path = True, "D:\\"
 
     job = copying.Job(1, Whole(), "C:\\l", "E:\\t", "task", "log")
-    reply = {
-        "measure-1": Result("measure-1", [{"Count": 10, "Sum": 1000}]),
-        "measure-1-less-0": Result("x", [{"Count": 2, "Sum": 100}]),
-        "measure-1-less-1": Result("x", []),
-        "measure-1-root": Result(
-            "x", [{"FullName": "C:\\l\\pagefile.sys", "Length": 500}, {"FullName": "C:\\l\\a", "Length": 1}]
-        ),
-    }
-    assert verify.measured(job, reply) == verify.Amount(7, 400)
-    assert "/XD" in job.arguments(mirror=False)
+    skipped = [
+        "/XD",
+        "System Volume Information",
+        "$RECYCLE.BIN",
+        "/XF",
+        "pagefile.sys",
+        "hiberfil.sys",
+        "swapfile.sys",
+    ]
+    assert job.arguments(mirror=False)[-7:] == skipped
+    assert list(verbs.tally("k", job.source, "n", job.skipped).commands[0].arguments[-7:]) == skipped
+    table = [
+        "               Total    Copied   Skipped  Mismatch    FAILED    Extras",
+        "    Dirs :         5         4         1         0         0         0",
+        "   Files :        10         7         3         0         0         0",
+        "   Bytes :      1000       400       600         0         0         0",
+        "   Times :   0:00:00   0:00:00                       0:00:00   0:00:00",
+    ]
+    reply = {"measure-1": Result("measure-1", table, exit_code=1)}
+    assert verify.measured(job, reply, "sql01") == verify.Amount(7, 400)
+
+
+def test_a_source_that_cannot_be_read_is_told_by_the_first_error(windows):
+    text = "2026/03/01 12:00:00 ERROR 1392 (0x00000570) Scanning Source Directory C:\\l\\Bank\\broken\\"
+    windows.answers.insert(
+        0, (r"measure-1", lambda s: Result("measure-1", [text, "The file is corrupted."], [], 9, True))
+    )
+    with pytest.raises(VssFailure, match=r"Reading D:\\Bank on sql01.*broken.*is damaged, error 1392"):
+        backup(windows.host, ARGS, False, said)
+    assert clean(windows)
+
+
+def test_paths_beyond_260_characters_are_asked_for_in_the_form_that_keeps_them():
+    deep = "\\".join(["a" * 60] * 4)
+    statements = verify._hashing("k", "E:\\copy", ["short.txt", f"{deep}\\file.txt"], False)
+    asked = statements[0].commands[0].parameters["LiteralPath"]
+    assert sorted(asked) == ["E:\\copy", f"\\\\?\\E:\\copy\\{deep}"]
+    reply = {"k@0": Result("k@0", [{"Path": f"\\\\?\\E:\\copy\\{deep}\\file.txt", "Hash": "AB"}])}
+    assert verify._hashes(reply, "k", "E:\\copy") == {f"{deep}\\file.txt": "AB"}

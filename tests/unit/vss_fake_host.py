@@ -27,6 +27,20 @@ ALL_TRUSTED = "O:BAG:SYD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
 HIGH = '"Mandatory Label\\High Mandatory Level","Label","S-1-16-12288",""'
 
 
+def listing_table(files: int, size: int) -> list[str]:
+    """The table of counts that ends a log of robocopy."""
+    rows = [
+        ("", "Total    Copied   Skipped  Mismatch    FAILED    Extras"),
+        ("Dirs", 1),
+        ("Files", files),
+        ("Bytes", size),
+    ]
+    return [
+        f"{name:>8} :{count:10}{count:10}{0:10}{0:10}{0:10}{0:10}" if name else f"{'':15}{count}"
+        for name, count in rows
+    ]
+
+
 def ticks(moment: datetime) -> str:
     """A moment as Windows PowerShell's ConvertTo-Json writes it."""
     return f"/Date({int(moment.timestamp() * 1000)})/"
@@ -180,6 +194,8 @@ class FakeWindows:
             return self.writers.splitlines()
         if exe == "whoami.exe":
             return [HIGH] if arguments and self.elevated else ["sql01\\admin"]
+        if exe == "robocopy.exe":
+            return self._listing(statement, *arguments)
         if exe == "diskshadow.exe":
             return self._diskshadow(statement, self.files[arguments[1]])
         if exe == "cmd.exe" and "mklink" in arguments:
@@ -187,6 +203,19 @@ class FakeWindows:
         elif exe == "cmd.exe":
             self.folders.discard(arguments[-1])
         return []
+
+    def _listing(self, statement: Statement, folder: str, *options: str) -> Result:
+        """robocopy /L: two files in every tree, on the standard output or in the log."""
+        assert "/L" in options
+        lines = (
+            [] if "/NFL" in options else [f"\t\t\t{100 * at:10}\t{folder}\\{name}" for at, name in enumerate("ab", 1)]
+        )
+        lines += listing_table(2, 300)
+        log = next((each.partition(":")[2] for each in options if each.startswith("/UNILOG:")), None)
+        if log is None:
+            return Result(statement.key, lines, [], 1, True)
+        self.files[log] = "\n".join(lines)
+        return Result(statement.key, [f"Log File : {log}"], [], 1, True)
 
     def _diskshadow(self, statement: Statement, script: str) -> Result:
         code, text = 0, self.metadata
@@ -291,11 +320,10 @@ class FakeWindows:
     def _read(self, statement: Statement) -> list[str]:
         parameters = statement.commands[0].parameters
         pattern = re.escape(str(parameters.get("Path") or parameters.get("LiteralPath"))).replace("\\*", "[^\\\\]*")
-        return [text for name, text in self.files.items() if re.fullmatch(pattern, name, re.IGNORECASE)]
+        found = [text for name, text in self.files.items() if re.fullmatch(pattern, name, re.IGNORECASE)]
+        return found if "Raw" in parameters else [line for text in found for line in text.splitlines()]
 
     def _list(self, statement: Statement) -> list[dict[str, Any]]:
-        if "Measure-Object" in [command.name for command in statement.commands]:
-            return [{"Count": 2, "Sum": 300}]
         parameters = statement.commands[0].parameters
         folder = parameters["LiteralPath"].rstrip("\\") + "\\"
         if "Directory" in parameters:

@@ -134,9 +134,9 @@ def _expose(work: Work) -> None:
         steps.append(verbs.make_link(f"link-{at}", links[shadow.volume or ""], shadow.device or ""))
     for job in work.jobs:
         steps.append(verbs.exists(f"there-{job.number}", job.source))
-        steps += verify.measuring(job)
+        steps += verify.measuring(job, run)
         if work.wish.target.ours:
-            steps.append(verbs.measure(f"before-{job.number}", job.target).tolerant())
+            steps.append(verify.there_before(job, run))
     reply = run.host.act(*steps, volumes_statement())
     _all_there(work, reply)
     _enough_space(work, reply)
@@ -154,13 +154,7 @@ def _all_there(work: Work, reply: Reply) -> None:
     for at, job in enumerate(work.jobs):
         if not reply[f"there-{job.number}"].first:
             raise VssFailure(f"The source {job.place.path} on {host} is not in the shadow copy: check its path.")
-        amount = verify.measured(job, reply)
-        unreadable = reply[f"measure-{job.number}"].errors if not job.place.whole else []
-        if unreadable:
-            told = unreadable[0].target or unreadable[0].message
-            raise VssFailure(
-                f"{told} in the shadow copy of {job.place.path} on {host} cannot be read: {unreadable[0].message}"
-            )
+        amount = verify.measured(job, reply, host)
         work.jobs[at] = replace(job, files=amount.files, bytes=amount.bytes)
 
 
@@ -168,10 +162,7 @@ def _enough_space(work: Work, reply: Reply) -> None:
     volume = next((v for v in read_volumes(reply["volumes"]) if v.id == work.wish.target.place.volume.id), None)
     if volume is None or volume.free is None:
         return
-    need = 0
-    for job in work.jobs:
-        there = reply[f"before-{job.number}"].first if f"before-{job.number}" in reply else None
-        need += max(0, job.bytes - int((there or {}).get("Sum") or 0))
+    need = sum(max(0, job.bytes - verify.bytes_before(job, reply)) for job in work.jobs)
     if need > volume.free:
         raise VssFailure(
             f"There is not enough space on {volume.display} of {work.run.host.name} for {listed(work.wish)}: "
@@ -282,7 +273,7 @@ def _prove(work: Work, progress: Progress) -> tuple[verify.Verified, tuple[Event
         log = reply[f"log-{wrong[0].number}"].values
         raise copying.why_failed(wrong[0], progress.codes[wrong[0].number], log, host.name)
     reply = host.ask(
-        *verify.comparing(work.jobs, work.wish.mode),
+        *verify.comparing(work.jobs, work.wish.mode, run),
         *(copying.log_tail(job, 14) for job in work.jobs),
         shadows_statement(),
         verbs.events("events", int(run.seconds) + 5, frozen.PROVIDERS).tolerant(),
@@ -295,7 +286,7 @@ def _prove(work: Work, progress: Progress) -> tuple[verify.Verified, tuple[Event
             work, ShadowsGone(f"The shadow copy {gone[0]} on {host.name} vanished before the copy was proven", gone)
         )
     run.warnings += others_gone(run.facts, read_shadows(reply["shadows"]), work.plan.volumes)
-    found = verify.compared(host, work.jobs, work.wish.mode, work.wish.sample, run.record.run, reply)
+    found = verify.compared(run, work.jobs, work.wish.mode, work.wish.sample, reply)
     if found.mismatches:
         first = found.mismatches[0]
         what = f"{first['path']} {first['what']}" if first["path"] else first["what"]

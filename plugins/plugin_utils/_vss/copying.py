@@ -67,6 +67,11 @@ class Job:
     files: int = 0
     bytes: int = 0
 
+    @property
+    def skipped(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Names of folders and files that are not copied."""
+        return (ROOT_FOLDERS, ROOT_FILES) if self.place.whole else verbs.NOTHING
+
     def arguments(self, mirror: bool) -> list[str]:
         """robocopy's arguments. mirror: also remove what is not in the source any more."""
         told = [
@@ -81,7 +86,8 @@ class Job:
             "/W:1",
         ]
         told += ["/NP", "/BYTES", "/FP", f"/UNILOG:{self.log}"]
-        return [*told, "/XD", *ROOT_FOLDERS, "/XF", *ROOT_FILES] if self.place.whole else told
+        folders, files = self.skipped
+        return [*told, "/XD", *folders, "/XF", *files] if folders else told
 
 
 def start(host: Host, jobs: Sequence[Job], mirror: bool) -> list[Statement]:
@@ -259,9 +265,13 @@ def log_tail(job: Job, lines: int = _TAIL) -> Statement:
     return verbs.read_tail(f"log-{job.number}", job.log, lines, "Unicode").tolerant()
 
 
-def why_failed(job: Job, code: int, log: Sequence[Any], host: str) -> VssFailure:
-    """The failure of a job, by the first error in its log: file, code and the system's text."""
-    lead = f"Copying {job.place.path} on {host} to {job.target} failed"
+def why_failed(job: Job, code: int, log: Sequence[Any], host: str, doing: str = "Copying") -> VssFailure:
+    """The failure of a job, by the first error in its log: file, code and the system's text.
+
+    :param doing: what robocopy was to do: "Copying", or "Reading" when it only listed the source.
+    """
+    whither = f" to {job.target}" if doing == "Copying" else " from its shadow copy"
+    lead = f"{doing} {job.place.path} on {host}{whither} failed"
     lines = [str(line) for line in log]
     for at, line in enumerate(lines):
         found = _ERROR.match(line.strip())
@@ -279,14 +289,24 @@ def why_failed(job: Job, code: int, log: Sequence[Any], host: str) -> VssFailure
     )
 
 
-def file_counts(log: Sequence[Any]) -> tuple[int, int] | None:
-    """(copied, removed because the source has them no more) of a mirroring job's files, None when the log does not say.
-
-    By the table that ends its log: rows of six numbers (total, copied, skipped, mismatched, failed, extra) for folders,
-    files and bytes.
+def _table(log: Sequence[Any]) -> list[list[int]] | None:
+    """The table that ends robocopy's log: rows of six numbers (total, copied, skipped, mismatched, failed, extra) for
+    folders, files and bytes; None when the log has none.
     """
     rows = [[int(number) for number in found.group(1).split()] for line in log if (found := _ROW.search(str(line)))]
-    return (rows[-2][1], rows[-2][5]) if len(rows) >= 3 else None
+    return rows[-3:] if len(rows) >= 3 else None
+
+
+def file_counts(log: Sequence[Any]) -> tuple[int, int] | None:
+    """(copied, removed since the source has them no more) of a mirroring job's files; None: the log does not say."""
+    rows = _table(log)
+    return (rows[1][1], rows[1][5]) if rows else None
+
+
+def totals(log: Sequence[Any]) -> tuple[int, int] | None:
+    """Files and bytes that were to be copied: all, less those left out; None when the log does not say."""
+    rows = _table(log)
+    return (rows[1][0] - rows[1][2], rows[2][0] - rows[2][2]) if rows else None
 
 
 def size(number: int) -> str:

@@ -65,7 +65,7 @@ def destination_path(destination: str, host: Host) -> str:
 def questions(path: str, sources: Sequence[Any]) -> list[Statement]:
     asked = [
         verbs.exists("destination", path),
-        verbs.list_files("destination-files", path, False),
+        verbs.list_files("destination-files", path),
         verbs.list_folders("destination-folders", path),
         verbs.read_texts("destination-manifest", join(path, MANIFEST)),
     ]

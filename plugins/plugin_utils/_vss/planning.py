@@ -311,7 +311,7 @@ def exposure_statements(wanted: Sequence[Mapping[str, Any]]) -> list[Statement]:
         asked.append(verbs.exists(f"expose-parent-{at}", parent(where) + "\\"))
         if item.get("type") != "link":
             asked += [
-                verbs.list_files(f"expose-files-{at}", where, False),
+                verbs.list_files(f"expose-files-{at}", where),
                 verbs.list_folders(f"expose-folders-{at}", where),
             ]
     return asked
