@@ -148,6 +148,32 @@ def test_somebody_elses_destination_is_not_touched(windows):
     assert windows.files["E:\\Backup\\precious.txt"] == "precious"
 
 
+def test_what_goes_into_an_empty_folder_is_made_anew_and_closed_to_others(windows):
+    windows.folders.add("E:\\Backup")
+    backup(windows.host, ARGS, False, said)
+    made = windows.statement("make-0").commands[0].parameters
+    assert (made["Path"], made.get("Force")) == ("E:\\Backup\\D", None)
+    assert windows.statement("make-0-acl").commands[0].arguments[:2] == ("E:\\Backup\\D", "/inheritance:r")
+
+
+def test_an_earlier_backup_that_others_can_change_is_not_mirrored_into(windows):
+    backup(windows.host, ARGS, False, said)
+    windows.folders.add("E:\\Backup\\D")
+    windows.answers.insert(0, (r"closed-0", [{"Sddl": "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;0x1301bf;;;BU)"}]))
+    with pytest.raises(VssFailure, match=r"E:\\Backup\\D on sql01.*can be changed by BU"):
+        backup(windows.host, ARGS, False, said)
+    assert clean(windows)
+
+
+def test_a_link_in_the_place_of_a_copy_is_not_followed(windows):
+    backup(windows.host, ARGS, False, said)
+    link = {"Name": "D", "FullName": "E:\\Backup\\D", "Attributes": 0x410}
+    windows.answers.insert(0, (r"destination-folders", [link]))
+    with pytest.raises(VssFailure, match=r"E:\\Backup\\D on sql01 is a link"):
+        backup(windows.host, ARGS, False, said)
+    assert clean(windows)
+
+
 def test_a_backup_of_other_sources_is_not_mirrored_over(windows):
     backup(windows.host, ARGS, False, said)
     windows.folders.add("D:\\Other")

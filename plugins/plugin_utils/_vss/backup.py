@@ -26,6 +26,7 @@ from .report import Work, event_text, listed, manifest, predicted
 from .report import answer as report
 from .requestor import after_loss, establish, lost_because, others_gone, outcome_fields
 from .run import EVENT_BACKED_UP, Leftover, Say, act_all, begin, check, failing, look, remains
+from .security import strangers
 
 T = TypeVar("T")
 
@@ -137,8 +138,11 @@ def _expose(work: Work) -> None:
         steps += verify.measuring(job, run)
         if work.wish.target.ours:
             steps.append(verify.there_before(job, run))
+    if work.wish.target.ours:
+        steps += [verbs.acl(f"closed-{at}", path).tolerant() for at, path in enumerate(_tops(work))]
     reply = run.host.act(*steps, volumes_statement())
     _all_there(work, reply)
+    _ours_is_closed(work, reply)
     _enough_space(work, reply)
 
 
@@ -182,7 +186,7 @@ def _copy(work: Work) -> Progress:
         made_destination=_made(work),
     )
     progress = Progress(work.jobs, work.made)
-    steps += [*_destination(run.host, work), manifest(work, complete=False)]
+    steps += [*_destination(work), manifest(work, complete=False)]
     try:
         reply: Reply | None = _start(work, [*steps, *copying.start(run.host, work.jobs, target.ours is not None)])
     except ConnectionLost as lost:
@@ -196,19 +200,46 @@ def _copy(work: Work) -> Progress:
     return progress
 
 
-def _destination(host: Host, work: Work) -> list[Statement]:
-    """Make the destination where it is not there: for administrators only, since the copies leave their own folders.
+def _folders(work: Work) -> list[str]:
+    """The folders to make: the destination, or what goes into an empty one; none where a backup of ours is."""
+    target = work.wish.target
+    if target.ours is not None:
+        return []
+    if not target.there:
+        return [target.path]
+    return _tops(work)
+
+
+def _tops(work: Work) -> list[str]:
+    path = work.wish.target.path
+    return list(dict.fromkeys(join(path, job.target[len(path) :].strip("\\").split("\\")[0]) for job in work.jobs))
+
+
+def _destination(work: Work) -> list[Statement]:
+    """Make the folders, for administrators only: the copies leave their own folders, and a task of SYSTEM writes here.
 
     One that has appeared since it was looked for belongs to somebody else, and is an error (DirectoryExist).
     """
-    target = work.wish.target
-    if target.there:
-        return []
-    return [
-        verbs.make_folder("destination", target.path, exist_ok=False),
-        verbs.own("destination-owner", target.path),
-        verbs.secure("destination-acl", target.path),
-    ]
+    steps: list[Statement] = []
+    for at, path in enumerate(_folders(work)):
+        steps += [
+            verbs.make_folder(f"make-{at}", path, exist_ok=False),
+            verbs.own(f"make-{at}-owner", path),
+            verbs.secure(f"make-{at}-acl", path),
+        ]
+    return steps
+
+
+def _ours_is_closed(work: Work, reply: Reply) -> None:
+    """Refuse to mirror, as SYSTEM, into folders of an earlier backup that others may change by now."""
+    for at, path in enumerate(_tops(work)):
+        told = reply[f"closed-{at}"].first if f"closed-{at}" in reply else None
+        others = strangers(str(told["Sddl"])) if told else []
+        if others:
+            raise VssFailure(
+                f"{path} on {work.run.host.name}, where the earlier backup is, can be changed by {', '.join(others)}: "
+                "only SYSTEM and Administrators may. Look at what is in it, or name another destination."
+            )
 
 
 def _made(work: Work) -> tuple[str, ...]:
@@ -218,8 +249,7 @@ def _made(work: Work) -> tuple[str, ...]:
         return ()
     if not target.there:
         return (target.path,)
-    tops = (join(target.path, job.target[len(target.path) :].strip("\\").split("\\")[0]) for job in work.jobs)
-    return (*dict.fromkeys(tops), target.manifest)
+    return (*_tops(work), target.manifest)
 
 
 def _start(work: Work, steps: Sequence[Statement]) -> Reply:
@@ -239,15 +269,15 @@ def _start_again(work: Work, lost: ConnectionLost, steps: Sequence[Statement]) -
     idle = [job for job in work.jobs if not copying.has_started(told[f"info-{job.number}"])]
     if not idle:
         return None
-    again = [step for step in steps if step.key != "destination"]
-    if not run.host.ask(verbs.exists("there", work.wish.target.path))["there"].first:
-        again = list(steps)
+    made = {f"make-{at}": path for at, path in enumerate(_folders(work))}
+    there = run.host.ask(*(verbs.exists(key, path) for key, path in made.items())) if made else {}
+    again = [step for step in steps if step.key not in made or not there[step.key].first]
     return _start(work, [*again, *copying.start(run.host, idle, work.wish.target.ours is not None)])
 
 
 def _started(work: Work, reply: Reply) -> None:
     broken = reply.first_incomplete()
-    if broken is not None and broken.key in ("destination", "manifest"):
+    if broken is not None and broken.key.startswith(("make-", "manifest")):
         cause = reply.failure or (broken.errors[-1] if broken.errors else None)
         told = " ".join(cause.message.split()) if cause else "the host did not say why"
         raise VssFailure(

@@ -20,6 +20,7 @@ from .planning import Plan, check_name, source_places
 from .traces import MANIFEST, manifest_of
 
 _VERIFY_MODES = ("count", "sample", "all")
+_REPARSE_POINT = 0x400  # FILE_ATTRIBUTE_REPARSE_POINT (Win32 docs, "File Attribute Constants")
 
 
 @dataclass
@@ -152,6 +153,12 @@ def _may_be_used(facts: Facts, wish: Wish, reply: Mapping[str, Any]) -> None:
             f"The destination {target.path} on {facts.host} holds a backup of other sources: name a folder of its "
             "own for "
             "this one."
+        )
+    links = [str(told.get("FullName")) for told in folders if int(told.get("Attributes") or 0) & _REPARSE_POINT]
+    if links:
+        raise VssFailure(
+            f"{links[0]} on {facts.host} is a link, where the earlier backup has a folder: it would lead the copy to "
+            "another place. Remove it, or name another destination."
         )
     target.ours = manifest
 
