@@ -160,6 +160,28 @@ def test_a_copy_that_is_not_what_the_shadow_copy_holds_is_found(fleet):
     assert changed[0] in sentence
 
 
+@pytest.mark.parametrize(("host_name", "mode"), [("legacy01", "all"), ("pc01", "sample"), ("web01", "count")])
+def test_a_source_with_links_loops_and_long_paths(fleet, host_name, mode):
+    """What junctions and links lead to is no part of the source; a path beyond 260 characters is."""
+    files = fleet.host(host_name).files
+    verbatim = "\\\\?\\"
+    deep = "\\".join([r"D:\Odd", *(str(number) * 60 for number in range(1, 6))])
+    files.mkdir(verbatim + deep, parents=True)
+    contents = {rf"{deep}\far down.txt": b"deep" * 100, "D:\\Odd\\plain.txt": b"plain"}
+    for path, content in contents.items():
+        files.write(verbatim + path, content)
+    files.junction(r"D:\Odd\elsewhere", r"D:\Shares")
+    files.junction(r"D:\Odd\loop", r"D:\Odd")
+    files.symlink(r"D:\Odd\link", r"C:\Users")
+    args = {"sources": [r"D:\Odd"], "destination": rf"E:\Odd-{mode}", "consistency": "crash", "verify": {"mode": mode}}
+    result = fleet.ok(host_name, "backup", args)
+    assert (result["files"], result["bytes"]) == (2, sum(map(len, contents.values())))
+    assert not result["verified"]["mismatches"]
+    copy = files.locate(rf"E:\Odd-{mode}\D\Odd").real
+    found = {p.relative_to(copy).as_posix(): p.read_bytes() for p in copy.rglob("*") if p.is_file() or p.is_symlink()}
+    assert found == {path[7:].replace("\\", "/"): content for path, content in contents.items()}
+
+
 def test_the_second_backup_copies_what_changed_and_drops_what_went(fleet):
     host = fleet.host("mail01")
     args = {"sources": [r"D:\Shares"], "destination": r"E:\Twice", "consistency": "crash"}

@@ -221,6 +221,16 @@ def test_metadata_in_any_language(text):
     assert (idle.id, idle.components) == ("{11111111-0000-0000-0000-000000000000}", ())
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("\u00ab\u00a0", "\u00a0\u00bb"), ("\u00ab ", " \u00bb"), ("\u201e", "\u201c")]
+)
+def test_names_are_read_between_the_quotes_of_any_language(opening, closing):
+    """No transcript of a translated diskshadow is known; French and German typography quote like this."""
+    text = re.sub(r'"([^"\n]+)"', lambda hit: f"{opening}{hit.group(1)}{closing}", LIST)
+    assert opening in text
+    assert read_metadata(text) == read_metadata(LIST)
+
+
 def test_file_lists_are_paths_too():
     text = SYSTEM_METADATA.replace(
         "Paths affected", "File List: Path = C:\\Data, Filespec = *, Recursive\n\t\t- Paths affected"

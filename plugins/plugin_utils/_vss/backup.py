@@ -135,7 +135,7 @@ def _expose(work: Work) -> None:
         steps.append(verbs.make_link(f"link-{at}", links[shadow.volume or ""], shadow.device or ""))
     for job in work.jobs:
         steps.append(verbs.exists(f"there-{job.number}", job.source))
-        steps += verify.measuring(job, run)
+        steps += verify.measuring(job, run, work.wish.mode)
         if work.wish.target.ours:
             steps.append(verify.there_before(job, run))
     if work.wish.target.ours:
@@ -158,8 +158,7 @@ def _all_there(work: Work, reply: Reply) -> None:
     for at, job in enumerate(work.jobs):
         if not reply[f"there-{job.number}"].first:
             raise VssFailure(f"The source {job.place.path} on {host} is not in the shadow copy: check its path.")
-        amount = verify.measured(job, reply, host)
-        work.jobs[at] = replace(job, files=amount.files, bytes=amount.bytes)
+        work.jobs[at] = verify.measured(job, reply, host)
 
 
 def _enough_space(work: Work, reply: Reply) -> None:
@@ -303,7 +302,7 @@ def _prove(work: Work, progress: Progress) -> tuple[verify.Verified, tuple[Event
         log = reply[f"log-{wrong[0].number}"].values
         raise copying.why_failed(wrong[0], progress.codes[wrong[0].number], log, host.name)
     reply = host.ask(
-        *verify.comparing(work.jobs, work.wish.mode, run),
+        *verify.comparing(work.jobs, work.wish.mode, work.wish.sample, run),
         *(copying.log_tail(job, 14) for job in work.jobs),
         shadows_statement(),
         verbs.events("events", int(run.seconds) + 5, frozen.PROVIDERS).tolerant(),

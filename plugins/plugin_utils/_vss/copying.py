@@ -56,7 +56,10 @@ _ROW = re.compile(r":\s*((?:\d+\s+){5}\d+)\s*$")
 
 @dataclass(frozen=True)
 class Job:
-    """One source to be copied, from a path in its shadow copy to a folder of its own; files and bytes as measured."""
+    """One source to be copied, from a path in its shadow copy to a folder of its own.
+
+    files and bytes: as measured. names: the sizes of its files by their paths in it, where they are to be compared.
+    """
 
     number: int
     place: Place
@@ -66,6 +69,7 @@ class Job:
     log: str
     files: int = 0
     bytes: int = 0
+    names: Mapping[str, int] = field(default_factory=dict, repr=False)
 
     @property
     def skipped(self) -> tuple[Sequence[str], Sequence[str]]:

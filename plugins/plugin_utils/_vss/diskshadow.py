@@ -167,9 +167,16 @@ _CODE = re.compile(r"\b0.([0-9A-Fa-f]{8})\b")
 _USAGE = re.compile(r"^[A-Z]{3,}(?:(?: [A-Z]+)* [<\[{]|\s{2,}- )")
 _QUOTED = re.compile(r'"([^"]+)"')
 _DRIVE = re.compile(r"(?<![\w\\])[A-Za-z]:\\[^\s\"]*")
+# Languages quote in their own ways; names are looked for between straight quotes.
+_MARKS = re.compile("[\u00ab\u2039][\\s\u00a0\u202f]*|[\\s\u00a0\u202f]*[\u00bb\u203a]|[\u201c\u201d\u201e\u201f]")
 # Microsoft documents this message as noise on hosts whose system partition has no mount point (KB3025158).
 _NOISE = "GetRootAndLogicalPrefixPaths"
 _NOISE_LINES = 3
+
+
+def straight(text: str) -> str:
+    """The output with straight quotes for every other kind of double ones, and without the NULs of a torn UTF-16."""
+    return _MARKS.sub('"', text.replace("\0", ""))
 
 
 def read(text: str, known_writers: Iterable[str] = ()) -> Transcript:
@@ -177,7 +184,7 @@ def read(text: str, known_writers: Iterable[str] = ()) -> Transcript:
 
     :param known_writers: names of writers that lines about exclusion may quote.
     """
-    lines = text.replace("\0", "").splitlines()
+    lines = straight(text).splitlines()
     commands = [found.group(1).strip() for line in lines if (found := ECHO.match(line))]
     writers = list(_writers(lines))
     failing = {writer.name for writer in writers if writer.failed}

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .diskshadow import ECHO, bare_guids
+from .diskshadow import ECHO, bare_guids, straight
 from .model import VOLUME_PATH, Component, WriterMetadata, volume_id
 
 _PATH = re.compile(r"^(?:[A-Za-z]:(?:\\|$)|%[A-Za-z_()0-9]+%|\\\\)")
@@ -64,7 +64,7 @@ class _Writer:
 def read_metadata(text: str) -> list[WriterMetadata]:
     """The writers of the listing with their components, one for each instance."""
     found: list[_Writer] = []
-    for line in text.replace("\0", "").splitlines():
+    for line in straight(text).splitlines():
         stripped = line.strip()
         if ECHO.match(line) or not stripped:
             continue

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .. import _verbs as verbs
-from .._host import Host
-from .._pipeline import Reply, Result, Statement
+from .._pipeline import Reply, Statement
 from .copying import FAILED, Job, totals, why_failed
 from .errors import VssFailure
 from .paths import join
-from .run import Run, check
+from .run import Run
 
 Mode = Literal["count", "sample", "all"]
 SAMPLE = 100  # files, when the task does not say
@@ -52,20 +51,29 @@ def _amount(job: Job, lines: Sequence[Any], host: str, where: str) -> Amount:
     return Amount(*found)
 
 
-def measuring(job: Job, run: Run) -> list[Statement]:
-    """The statements that measure a source in its shadow copy."""
-    return [verbs.tally(f"measure-{job.number}", job.source, _nowhere(run), job.skipped)]
+def measuring(job: Job, run: Run, mode: Mode) -> list[Statement]:
+    """The statements that measure a source in its shadow copy, and list its files where they are to be compared."""
+    key = f"measure-{job.number}"
+    if mode == "count":
+        return [verbs.tally(key, job.source, _nowhere(run), job.skipped)]
+    log = run.path(f"files-{job.number}.log")
+    return [
+        verbs.catalogue(key, job.source, _nowhere(run), log, job.skipped),
+        verbs.read_lines(f"files-{job.number}", log, "Unicode").tolerant(),
+    ]
 
 
-def measured(job: Job, reply: Reply, host: str) -> Amount:
-    """What `measuring` found.
+def measured(job: Job, reply: Reply, host: str) -> Job:
+    """The job with what `measuring` found.
 
     :raises VssFailure: a part of the source cannot be read.
     """
     told = reply[f"measure-{job.number}"]
+    lines = reply[f"files-{job.number}"].values if f"files-{job.number}" in reply else told.values
     if told.exit_code is None or not 0 <= told.exit_code < FAILED:
-        raise why_failed(job, told.exit_code or 0, told.values, host, doing="Reading")
-    return _amount(job, told.values, host, job.source)
+        raise why_failed(job, told.exit_code or 0, [*told.values, *lines], host, doing="Reading")
+    amount = _amount(job, lines, host, job.source)
+    return replace(job, files=amount.files, bytes=amount.bytes, names=_listed(lines, job.source))
 
 
 def there_before(job: Job, run: Run) -> Statement:
@@ -100,37 +108,36 @@ class Verified:
         }
 
 
-def comparing(jobs: Sequence[Job], mode: Mode, run: Run) -> list[Statement]:
+def comparing(jobs: Sequence[Job], mode: Mode, sample: int, run: Run) -> list[Statement]:
     """The statements that look at the copies, and at the sources as far as the mode needs it."""
     asked: list[Statement] = []
-    for job in jobs:
-        if mode == "count":
-            asked.append(verbs.tally(f"copy-{job.number}", job.target, _nowhere(run)))
-            continue
-        asked += _listing(f"copy-{job.number}", job.target, run)
-        if mode == "all":
-            asked += _listing(f"source-{job.number}", job.source, run, job.skipped)
+    for job, names in _looked_into(jobs, mode, sample, run):
+        asked.append(verbs.tally(f"copy-{job.number}", job.target, _nowhere(run)))
+        for side, folder in (("source", job.source), ("copy", job.target)):
+            key = f"hash-{side}-{job.number}"
+            if mode == "all":
+                asked += _hashing(key, folder, names, job.place.whole and side == "source")
+            elif mode == "sample":
+                asked += _batches(key, [_long(join(folder, name)) for name in names], verbs.hash_files)
     return asked
 
 
-def _listing(
-    key: str, folder: str, run: Run, skip: tuple[Sequence[str], Sequence[str]] = verbs.NOTHING
-) -> list[Statement]:
-    log = run.path(f"{key}.list")
-    return [
-        verbs.catalogue(f"list-{key}", folder, _nowhere(run), log, skip),
-        verbs.read_lines(key, log, "Unicode").tolerant(),
-    ]
+def _looked_into(jobs: Sequence[Job], mode: Mode, sample: int, run: Run) -> Iterator[tuple[Job, list[str]]]:
+    """Each job with the names of its files whose content is compared."""
+    every = [f"{job.number}\\{name}" for job in jobs for name in job.names]
+    names = every if mode == "all" else chosen(every, run.record.run, sample) if mode == "sample" else []
+    for job in jobs:
+        lead = f"{job.number}\\"
+        yield job, [name[len(lead) :] for name in names if name.startswith(lead)]
 
 
 def compared(run: Run, jobs: Sequence[Job], mode: Mode, sample: int, reply: Reply) -> Verified:
-    """What `comparing` found. Looking into files asks the host once more.
+    """What `comparing` found. That nothing is only in the copy follows from as many files there as in the source.
 
     :raises VssFailure: the copy cannot be looked at.
-    :raises HostFailure: the host could not be asked.
     """
     found = Verified(mode)
-    for job in jobs:
+    for job, names in _looked_into(jobs, mode, sample, run):
         copy = _amount(job, reply[f"copy-{job.number}"].values, run.host.name, job.target)
         found.copies[job.number] = copy
         for what, wanted, is_there in (("files", job.files, copy.files), ("bytes", job.bytes, copy.bytes)):
@@ -142,20 +149,20 @@ def compared(run: Run, jobs: Sequence[Job], mode: Mode, sample: int, reply: Repl
                         "what": f"{wanted} {what} in the source, {is_there} in the copy",
                     }
                 )
-        found.bytes += copy.bytes
-        found.files += copy.files
-    if mode == "sample":
-        _sampled(run, found, jobs, sample, reply)
-    elif mode == "all":
-        _all(run, found, jobs, reply)
+        if names:
+            before = _hashes(reply, f"hash-source-{job.number}", job.source)
+            after = _hashes(reply, f"hash-copy-{job.number}", job.target)
+            _compare(found, job, names, before, after)
+        found.files += len(names) if mode == "sample" else copy.files
+        found.bytes += sum(job.names[name] for name in names) if mode == "sample" else copy.bytes
     return found
 
 
-def _listed(result: Result, folder: str) -> dict[str, int]:
+def _listed(lines: Sequence[Any], folder: str) -> dict[str, int]:
     """Size by relative path of the files in a listing."""
     lead = folder.rstrip("\\") + "\\"
     found = {}
-    for line in result.values:
+    for line in lines:
         told = _LISTED.match(str(line))
         if told and told[2].casefold().startswith(lead.casefold()):
             found[told[2][len(lead) :]] = int(told[1])
@@ -206,69 +213,23 @@ def _hashes(reply: Reply, key: str, folder: str) -> dict[str, str]:
 
 
 def _compare(
-    found: Verified, job: Job, names: Mapping[str, str], before: Mapping[str, str], after: Mapping[str, str]
+    found: Verified, job: Job, names: Sequence[str], before: Mapping[str, str], after: Mapping[str, str]
 ) -> None:
-    """Note what differs. names: relative paths by their case-folded form."""
-    for key in sorted(names):
+    """Note what differs in the files of these names."""
+    for name in sorted(names, key=str.casefold):
+        key = name.casefold()
         if key not in after:
             what = "is missing in the copy or cannot be read there"
         elif key not in before:
-            what = "is only in the copy, or cannot be read in the source"
+            what = "cannot be read in the source"
         elif before[key] != after[key]:
             what = "differs"
         else:
             continue
-        found.mismatches.append({"source": job.place.path, "path": names[key], "what": what})
-
-
-def _all(run: Run, found: Verified, jobs: Sequence[Job], reply: Reply) -> None:
-    names: dict[int, dict[str, str]] = {}
-    asked: list[Statement] = []
-    for job in jobs:
-        source = _listed(reply[f"source-{job.number}"], job.source)
-        copy = _listed(reply[f"copy-{job.number}"], job.target)
-        names[job.number] = {name.casefold(): name for name in (*copy, *source)}
-        asked += _hashing(f"hash-source-{job.number}", job.source, source, job.place.whole)
-        asked += _hashing(f"hash-copy-{job.number}", job.target, copy, False)
-    told = _ask(run.host, asked)
-    for job in jobs:
-        if told is not None:
-            before = _hashes(told, f"hash-source-{job.number}", job.source)
-            after = _hashes(told, f"hash-copy-{job.number}", job.target)
-            _compare(found, job, names[job.number], before, after)
-
-
-def _ask(host: Host, asked: Sequence[Statement]) -> Reply | None:
-    if not asked:
-        return None
-    told = host.ask(*asked, allow=True)
-    check(told, host)
-    return told
+        found.mismatches.append({"source": job.place.path, "path": name, "what": what})
 
 
 def chosen(names: Sequence[str], run: str, number: int) -> list[str]:
     """A sample of files: those whose SHA-256 of run id, slash and lower-case relative path is smallest."""
     order = sorted(names, key=lambda name: hashlib.sha256(f"{run}/{name.casefold()}".encode()).digest())
     return sorted(order[:number])
-
-
-def _sampled(run: Run, found: Verified, jobs: Sequence[Job], sample: int, reply: Reply) -> None:
-    lengths = {
-        f"{job.number}/{name}": length
-        for job in jobs
-        for name, length in _listed(reply[f"copy-{job.number}"], job.target).items()
-    }
-    names = chosen(list(lengths), run.record.run, sample)
-    found.files, found.bytes = len(names), sum(lengths[name] for name in names)
-    mine = {job.number: [n.partition("/")[2] for n in names if n.startswith(f"{job.number}/")] for job in jobs}
-    asked: list[Statement] = []
-    for job in jobs:
-        for side, folder in (("source", job.source), ("copy", job.target)):
-            paths = [_long(join(folder, name)) for name in mine[job.number]]
-            asked += _batches(f"hash-{side}-{job.number}", paths, verbs.hash_files)
-    told = _ask(run.host, asked)
-    for job in jobs:
-        if told is not None:
-            before = _hashes(told, f"hash-source-{job.number}", job.source)
-            after = _hashes(told, f"hash-copy-{job.number}", job.target)
-            _compare(found, job, {name.casefold(): name for name in mine[job.number]}, before, after)
