@@ -3,25 +3,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Faults are data: on which occurrence of what, do what.
 
-A room of the laboratory asks ``faults.match(kind, **facts)`` whenever it reaches a place that can fail, and does what
-the returned fault says.  Whoever defines a fault needs no code::
+A room of the laboratory calls ``incidents.meet(host, kind, ...)`` whenever it reaches a place that can fail, and does
+what is left of the returned fault.  Whoever defines a fault needs no code::
 
     on: {kind: phase, host: 'sql*', phase: freeze, writer: SqlServerWriter, nth: 2}
     do: {fail: '0x800423F2'}
+
+Occurrences are counted on each host by themselves; the dice depend on the seed and on that count alone, so that a run
+with the same seed repeats, whatever threads did in between.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import itertools
-import random
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_COUNTERS = frozenset({"nth", "times", "probability", "seed"})
-_KIND_OF = {"operation": "http", "command": "command", "program": "program", "phase": "phase"}
+from vsslab import faultwords
+from vsslab.faultwords import seconds
+
+__all__ = ["Fault", "Faults", "seconds"]
+
+_Stream = tuple[str, ...]
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
@@ -44,8 +52,9 @@ def _agrees(wanted: Any, fact: Any) -> bool:
 class Fault:
     """One fault: the facts it waits for (`on`), what to do then (`do`), and its counters.
 
-    `nth` is the first matching occurrence that fires (from 1), `times` how many fire from there on (0: all of them);
-    with `probability` (0..1) each of those fires by a throw of the fault's own seeded dice.
+    `nth` is the first matching occurrence on a host that fires (from 1), `every` how manieth from there on, `times` how
+    many fire (0: all); with `probability` (0..1) each of those fires by a throw of dice, and is then counted for each
+    combination of the facts that tell simultaneous occurrences apart.  `seen` and `fired` are sums over all hosts.
     """
 
     id: str
@@ -54,14 +63,16 @@ class Fault:
     do: dict[str, Any]
     nth: int = 1
     times: int = 1
+    every: int = 1
     probability: float = 1.0
     seed: int = 0
     seen: int = 0
     fired: int = 0
-    _dice: random.Random = field(default_factory=random.Random, repr=False)
-
-    def __post_init__(self) -> None:
-        self._dice = random.Random(self.seed)  # noqa: S311 - dice for tests, not for secrets
+    _counts: dict[_Stream, list[int]] = field(default_factory=dict, repr=False)
+    _released: threading.Event = field(default_factory=threading.Event, repr=False)
+    _undo: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    _hanging: int = field(default=0, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def delay(self) -> float:
@@ -72,44 +83,100 @@ class Fault:
     def fail(self) -> int | None:
         """The HRESULT, Win32 error or exit code to fail with, else None; texts such as '0x800423F2' are numbers."""
         value = self.do.get("fail")
-        return None if value is None else int(value, 0) if isinstance(value, str) else int(value)
+        return None if value is None else faultwords.code(value)
 
     def matches(self, kind: str, facts: Mapping[str, Any]) -> bool:
         """True when every wanted fact is given and agrees (texts: globs, case-insensitive; lists: any of them)."""
-        return kind == self.kind and all(name in facts and _agrees(want, facts[name]) for name, want in self.on.items())
-
-    def occurs(self) -> bool:
-        """Count one matching occurrence; True when the fault fires on it."""
-        self.seen += 1
-        if self.seen < self.nth or (self.times and self.fired >= self.times):
+        if kind != self.kind or not all(name in facts and _agrees(want, facts[name]) for name, want in self.on.items()):
             return False
-        if self.probability < 1.0 and self._dice.random() >= self.probability:
-            return False
-        self.fired += 1
+        for name, row in faultwords.table()["kinds"][kind]["facts"].items():
+            if facts.get(name) in row.get("named", ()):  # a glob, or nothing at all, does not name it
+                wanted = self.on.get(name)
+                listed = wanted if isinstance(wanted, list) else [wanted]
+                return str(facts[name]).lower() in [str(each).lower() for each in listed]
         return True
+
+    def stream(self, facts: Mapping[str, Any]) -> _Stream:
+        """What an occurrence is counted with: its host, and for dice the facts that tell it from its neighbours."""
+        names = faultwords.table()["kinds"][self.kind]["stream"] if self.probability < 1.0 else ()
+        return tuple(str(facts.get(name, "")).lower() for name in ("host", *names))
+
+    def occurs(self, facts: Mapping[str, Any] | None = None) -> int:
+        """Count one matching occurrence; its number in its stream when the fault fires on it, else 0."""
+        stream = self.stream(facts or {})
+        with self._lock:
+            counts = self._counts.setdefault(stream, [0, 0])
+            counts[0] += 1
+            self.seen += 1
+            number = counts[0]
+            if number < self.nth or (number - self.nth) % self.every or (self.times and counts[1] >= self.times):
+                return 0
+            if self.probability < 1.0 and self._throw(stream, number) >= self.probability:
+                return 0
+            counts[1] += 1
+            self.fired += 1
+            return number
+
+    def _throw(self, stream: _Stream, number: int) -> float:
+        """A number from 0 up to 1 that depends on the seed, the stream and the count, and on nothing else."""
+        digest = hashlib.sha256("\0".join([str(self.seed), self.kind, *stream, str(number)]).encode()).digest()
+        return int.from_bytes(digest[:8], "big") / 2**64
+
+    # --- what lasts
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[threading.Event]:
+        """Count who hangs in this fault; the event is set when he may go on."""
+        with self._lock:
+            self._hanging += 1
+            released = self._released
+        try:
+            yield released
+        finally:
+            with self._lock:
+                self._hanging -= 1
+
+    def release(self) -> int:
+        """Let go whoever hangs in this fault now; how many did. Later occurrences hang again."""
+        with self._lock:
+            count, event = self._hanging, self._released
+            self._released = threading.Event()
+        event.set()
+        return count
+
+    def until_removed(self, undo: Callable[[], None]) -> None:
+        """Call `undo` when the fault is removed."""
+        with self._lock:
+            self._undo.append(undo)
+
+    def end(self) -> None:
+        """The fault is removed: whoever hangs goes on, and what lasts is undone."""
+        self.release()
+        with self._lock:
+            undo, self._undo = self._undo, []
+        for each in reversed(undo):
+            each()
+
+    def definition(self) -> dict[str, Any]:
+        """What `Faults.add` takes to make the same fault."""
+        wanted = {name: value for name, value in self.on.items() if not name.startswith("-")}
+        parameters = {name[1:]: value for name, value in self.on.items() if name.startswith("-")}
+        if parameters:
+            wanted["parameters"] = parameters
+        counters = {
+            name: getattr(self, name)
+            for name, row in faultwords.table()["counters"].items()
+            if getattr(self, name) != row["default"]
+        }
+        return {"id": self.id, "on": {"kind": self.kind, **wanted, **counters}, "do": dict(self.do)}
 
     def as_dict(self) -> dict[str, Any]:
         """The fault as plain data, with its counters."""
-        return {
-            "id": self.id,
-            "on": {"kind": self.kind, **self.on},
-            "do": dict(self.do),
-            "nth": self.nth,
-            "times": self.times,
-            "probability": self.probability,
-            "seen": self.seen,
-            "fired": self.fired,
-        }
-
-
-def seconds(value: Any) -> float:
-    """A duration in seconds: a number, or a text such as '70s', '2m', '250ms', '1h'."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", str(value))
-    if not found:
-        raise ValueError(f"{value!r} is not a duration such as 70s or 2m.")
-    return float(found[1]) * {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}[found[2] or "s"]
+        made = self.definition()
+        counters = faultwords.table()["counters"]
+        made["on"] = {name: value for name, value in made["on"].items() if name not in counters}
+        made |= {name: getattr(self, name) for name in counters}
+        return made | {"seen": self.seen, "fired": self.fired, "hanging": self._hanging}
 
 
 class Faults:
@@ -137,34 +204,39 @@ class Faults:
         on, do = definition.get("on"), definition.get("do")
         if not isinstance(on, Mapping) or not isinstance(do, Mapping) or not do:
             raise ValueError("A fault needs `on` (which occurrence) and `do` (what happens), both mappings.")
-        facts = {str(key): value for key, value in on.items() if key not in _COUNTERS}
-        kind = facts.pop("kind", None) or next((k for fact, k in reversed(_KIND_OF.items()) if fact in facts), None)
-        if not isinstance(kind, str):
-            raise ValueError("A fault needs on.kind, for example http, command, program or phase.")
-        nth, times = int(on.get("nth", 1)), int(on.get("times", 1))
-        probability = float(on.get("probability", 1.0))
-        if nth < 1 or times < 0 or not 0.0 <= probability <= 1.0:
-            raise ValueError("In a fault nth starts at 1, times at 0 (always), and probability lies between 0 and 1.")
-        name = str(definition.get("id") or f"fault{next(self._numbers)}")
-        actions = {str(key): value for key, value in do.items()}
-        fault = Fault(name, kind, facts, actions, nth, times, probability, int(on.get("seed", 0)))
-        _ = fault.delay  # says now, not at the occurrence, that the duration is none
-        return fault
+        kind, facts, counters = faultwords.judge_on({str(key): value for key, value in on.items()})
+        actions = faultwords.judge_do(kind, do, facts)
+        name = str(definition.get("id") or self._free_name())
+        return Fault(name, kind, facts, actions, **counters)
+
+    def _free_name(self) -> str:
+        taken = {each.id for each in self.list()}
+        return next(name for name in (f"fault{number}" for number in self._numbers) if name not in taken)
+
+    def get(self, name: str) -> Fault:
+        """The fault of this id; KeyError when there is none."""
+        for each in self.list():
+            if each.id == name:
+                return each
+        raise KeyError(name)
 
     def remove(self, fault: Fault | str) -> None:
-        """Remove a fault (or the one of this id); KeyError when there is none."""
-        name = fault if isinstance(fault, str) else fault.id
+        """Remove a fault (or the one of this id), and undo what lasts of it; KeyError when there is none."""
+        found = self.get(fault if isinstance(fault, str) else fault.id)
         with self._lock:
-            for each in self._faults:
-                if each.id == name:
-                    self._faults.remove(each)
-                    return
-        raise KeyError(name)
+            if found in self._faults:
+                self._faults.remove(found)
+        found.end()
+
+    def release(self) -> None:
+        """Let go whoever hangs in any fault."""
+        for each in self.list():
+            each.release()
 
     def clear(self) -> None:
         """Remove every fault."""
-        with self._lock:
-            self._faults.clear()
+        for each in self.list():
+            self.remove(each)
 
     def list(self) -> list[Fault]:
         """The faults in their order, each with its counters."""
@@ -177,7 +249,15 @@ class Faults:
         Every matching fault up to the one that fires counts the occurrence; those after it do not see it, so that two
         equal faults fire on two occurrences.
         """
+        found = self.fire(kind, facts)
+        return None if found is None else found[0]
+
+    def fire(self, kind: str, facts: Mapping[str, Any]) -> tuple[Fault, int] | None:
+        """`match`, with the number of the occurrence in its stream."""
         if not self._faults:
             return None
         with self._lock:
-            return next((each for each in self._faults if each.matches(kind, facts) and each.occurs()), None)
+            for each in self._faults:
+                if each.matches(kind, facts) and (number := each.occurs(facts)):
+                    return each, number
+        return None
