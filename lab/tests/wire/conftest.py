@@ -26,6 +26,7 @@ from pypsrp.wsman import WSMan
 from vsslab.engine.errors import PipelineFailed, PipelineStopped
 from vsslab.faults import Faults
 from vsslab.trace import Trace
+from vsslab.windows.clock import Clock
 from vsslab.windows.processes import CONTROL_C_EXIT, ProgramNotFound
 from vsslab.windows.users import User
 from vsslab.wire.server import WireServer, WireThread
@@ -46,18 +47,34 @@ def record(text: str, identifier: str = "Toy") -> types.ErrorRecord:
 class ToyRunspace:
     """Knows a few commands, enough to make every kind of message."""
 
-    def __init__(self, host, user, shell_id):
-        self.host, self.user, self.shell_id = host, user, shell_id
+    def __init__(self, host, user, shell_id, configuration):
+        self.host, self.user, self.shell_id, self.configuration = host, user, shell_id, configuration
+        self.kept = None
 
-    def invoke(self, powershell, sink, stop, pipeline_id):
+    def invoke(self, powershell, sink, stop, pipeline_id, input=()):  # noqa: A002 - as the engine calls it
+        self.input = input
         for command in powershell.commands:
             arguments = [value for _, value in command.parameters]
             self._command(command.command_text, arguments, sink, stop)
 
-    def _command(self, name, arguments, sink, stop):
+    def _command(self, name, arguments, sink, stop):  # noqa: PLR0912 - one branch a command
+        answers = {
+            "Big": lambda: "x" * arguments[0],
+            "Reveal": lambda: str(arguments[0].decrypt()),
+            "Configuration": lambda: self.configuration,
+            "Delegated": lambda: self.user.delegated,
+        }
+        if name in answers:
+            sink.output(answers[name]())
         if name == "Echo":
             for each in arguments:
                 sink.output(each)
+        elif name == "Input":
+            for each in self.input:
+                sink.output(each)
+        elif name == "Keep":
+            sink.output(self.kept)
+            self.kept = arguments[0]
         elif name == "Who":
             sink.output(f"{self.user.domain}\\{self.user.name}")
         elif name == "Many":
@@ -123,6 +140,8 @@ def toy_host(name="SRV1"):
         User("admin", name, PASSWORD, "S-1-5-21-1-500", administrator=True, remote=True),
         User("helper", name, "pw", "S-1-5-21-1-1001", remote=True),
         User("guest", name, "pw", "S-1-5-21-1-1002"),
+        User("former", name, "pw", "S-1-5-21-1-1003", remote=True, disabled=True),
+        User("shut", name, "pw", "S-1-5-21-1-1004", remote=True, locked=True),
     ]
     return SimpleNamespace(
         name=name,
@@ -135,6 +154,8 @@ def toy_host(name="SRV1"):
         trace=Trace(),
         faults=Faults(),
         on_reboot=[],
+        clock=Clock(),
+        authentication=frozenset(),
     )
 
 
@@ -174,8 +195,8 @@ class Wire:
 
     password = PASSWORD
 
-    def __init__(self, certificate, settings, factory=ToyRunspace):
-        self.address, self.host = an_address(), toy_host()
+    def __init__(self, certificate, settings, factory=ToyRunspace, address=None):
+        self.address, self.host = address or an_address(), toy_host()
         self.server = WireServer(
             {self.address: self.host},
             tls={self.address: certificate},

@@ -13,11 +13,17 @@ import pytest
 import requests
 import spnego
 import winrm
+from pypsrp.encryption import WinRMEncryption
 from pypsrp.exceptions import AuthenticationError, WinRMTransportError, WSManFaultError
 from pypsrp.negotiate import HTTPNegotiateAuth
 from pypsrp.powershell import RunspacePool
-from vsslab.wire.auth import ConnectionAuth, binds_channel
+from spnego.exceptions import SpnegoError
+from vsslab import certificates
+from vsslab.windows.users import User
+from vsslab.wire.auth import CERTIFICATE, ConnectionAuth, binds_channel
 from vsslab.wire.settings import Settings
+
+from .conftest import PASSWORD, Wire, an_address
 
 WAYS = [
     ({"ssl": True, "auth": "basic"}, 0),
@@ -50,11 +56,182 @@ def test_an_account_has_several_spellings(wire, name, options):
 
 
 @pytest.mark.parametrize("options", [each for each, _ in WAYS])
-@pytest.mark.parametrize(("name", "password"), [("admin", "wrong"), ("nobody", None), ("OTHER\\admin", None)])
+@pytest.mark.parametrize(
+    ("name", "password"),
+    [("admin", "wrong"), ("nobody", None), ("OTHER\\admin", None), ("former", "pw"), ("shut", "pw")],
+)
 def test_a_wrong_password_or_name_is_refused(wire, options, name, password):
     with pytest.raises(AuthenticationError):
         RunspacePool(wire.wsman(user=name, password=password, **options)).open()
     assert wire.counted[0] == 0
+
+
+@pytest.fixture(scope="module")
+def everything(start):
+    """A host that offers every way to log on."""
+    return start(Settings(coalesce=0.02, authentication=frozenset({"negotiate", "basic", "credssp", "certificate"})))
+
+
+class CredSsp(requests.auth.AuthBase):
+    """CredSSP as requests-credssp does it, by pyspnego's initiator."""
+
+    def __init__(self, user, password):
+        self.context = spnego.client(user, password, protocol="credssp")
+
+    def __call__(self, request):
+        request.headers["Connection"] = "Keep-Alive"
+        request.register_hook("response", self.answer)
+        return request
+
+    def answer(self, response, **options):
+        if response.status_code != 401:
+            return response
+        token = self.context.step()
+        while token is not None:
+            response.content  # noqa: B018 - the connection is free again when it is read
+            response.raw.release_conn()
+            request = response.request.copy()
+            request.headers["Authorization"] = "CredSSP " + base64.b64encode(token).decode()
+            response = response.connection.send(request, **options)
+            _, found, given = response.headers.get("WWW-Authenticate", "").rpartition("CredSSP ")
+            if not found:
+                break
+            token = self.context.step(base64.b64decode(given))
+        self.context.response_auth_header = "credssp"
+        return response
+
+
+def credssp(wire, user="admin", password=None, ssl=False, body=b""):
+    """One session of requests, authenticated by CredSSP."""
+    session = requests.Session()
+    session.auth = CredSsp(user, wire.password if password is None else password)
+    scheme, port = ("https", 5986) if ssl else ("http", 5985)
+    return session, session.post(f"{scheme}://{wire.address}:{port}/wsman", data=body, verify=False, timeout=10)
+
+
+@pytest.mark.parametrize("ssl", [False, True])
+def test_credssp_hands_over_credentials(everything, ssl):
+    wire = everything
+    session, answer = credssp(wire, ssl=ssl)
+    assert answer.status_code == 200
+    client = wire.wsman(ssl=ssl)
+    client.transport = Sealed(session, wire, ssl)
+    with RunspacePool(client) as pool:
+        assert wire.run(pool, ("Delegated",)).output == [True]
+        assert len(wire.run(pool, ("Many", 100)).output) == 100  # more than one record of TLS each way
+        assert wire.run(pool, ("Length", "x" * 100_000)).output == [100_000]
+    with wire.pool() as pool:
+        assert wire.run(pool, ("Delegated",)).output == [False]
+
+
+class Sealed:
+    """pypsrp's messages over a session that is authenticated already."""
+
+    def __init__(self, session, wire, ssl):
+        scheme, port = ("https", 5986) if ssl else ("http", 5985)
+        self.session, self.endpoint = session, f"{scheme}://{wire.address}:{port}/wsman"
+        self.encryption = WinRMEncryption(session.auth.context, WinRMEncryption.CREDSSP)
+
+    def send(self, message, retries_on_read_timeout=0, timeout=None):
+        kind, body = self.encryption.wrap_message(message)
+        protocol = WinRMEncryption.CREDSSP
+        headers = {"Content-Type": f'{kind};protocol="{protocol}";boundary="Encrypted Boundary"'}
+        self.session.auth, self.kept = None, self.session.auth
+        answer = self.session.post(self.endpoint, data=body, headers=headers, verify=False, timeout=20)
+        answer.raise_for_status()
+        assert protocol in answer.headers["Content-Type"]
+        return self.encryption.unwrap_message(answer.content, "Encrypted Boundary")
+
+    def close(self):
+        self.session.close()
+
+
+@pytest.mark.parametrize(("user", "password"), [("admin", "wrong"), ("former", "pw"), ("nobody", "x")])
+def test_credssp_refuses_what_the_others_refuse(everything, user, password):
+    try:
+        status = credssp(everything, user, password)[1].status_code
+    except SpnegoError:  # what the server says inside CredSSP, before the 401
+        status = 401
+    assert status == 401
+
+
+def test_what_is_not_offered_is_not_taken(wire, everything):
+    assert credssp(wire)[1].status_code == 401
+    offers = requests.post(f"https://{everything.address}:5986/wsman", verify=False, timeout=5).headers
+    assert offers["WWW-Authenticate"] == 'Negotiate, Basic realm="WSMAN", CredSSP'
+
+
+@pytest.fixture(scope="module")
+def certified(tmp_path_factory):
+    """A host whose authority issues client certificates."""
+    address, folder = an_address(), tmp_path_factory.mktemp("authority")
+    _, contexts = certificates.make(folder, {"srv1": address})
+    everything = Settings(coalesce=0.02, authentication=frozenset({"negotiate", "certificate"}))
+    wire = Wire(contexts[address], everything, address=address)
+    with wire.thread:
+        yield wire, contexts[address], folder
+
+
+@pytest.mark.parametrize(("account", "accepted"), [("helper", True), ("HELPER", True), ("former", False), ("x", False)])
+def test_a_certificate_is_an_account(certified, account, accepted):
+    wire, context, folder = certified
+    file = folder / "client.pem"
+    file.write_bytes(context.client_certificate(account))
+    options = {"ssl": True, "auth": "certificate", "certificate_pem": str(file), "certificate_key_pem": str(file)}
+    if accepted:
+        with wire.pool(**options) as pool:
+            assert wire.run(pool, ("Who",)).output == ["SRV1\\helper"]
+    else:
+        with pytest.raises(AuthenticationError):
+            RunspacePool(wire.wsman(**options)).open()
+
+
+def test_a_certificate_must_be_shown_and_be_of_the_authority(certified):
+    wire, _, folder = certified
+    with wire.pool(ssl=True):  # other ways need none
+        pass
+    header = {"Authorization": CERTIFICATE}
+    answer = requests.post(f"https://{wire.address}:5986/wsman", headers=header, verify=False, timeout=5)
+    assert answer.status_code == 401
+    _, others = certificates.make(folder / "other", {"srv1": wire.address})
+    file = folder / "stranger.pem"
+    file.write_bytes(others[wire.address].client_certificate("helper"))
+    with pytest.raises(requests.exceptions.ConnectionError):
+        requests.post(f"https://{wire.address}:5986/wsman", headers=header, verify=False, cert=str(file), timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("level", "sends", "accepted"),
+    [("strict", True, True), ("strict", False, False), ("relaxed", False, True), ("none", False, True)],
+)
+def test_the_hardening_level_decides_about_channel_bindings(start, level, sends, accepted):
+    wire = start(Settings(cbt=level))
+    pool = RunspacePool(wire.wsman(ssl=True, negotiate_send_cbt=sends))
+    if accepted:
+        pool.open()
+        pool.close()
+    else:
+        with pytest.raises(AuthenticationError):
+            pool.open()
+
+
+def test_without_hardening_a_wrong_channel_is_nobodys_business(start, monkeypatch):
+    monkeypatch.setattr(HTTPNegotiateAuth, "_get_cbt_data", staticmethod(lambda response: b"tls-server-end-point:no"))
+    with start(Settings(cbt="none")).pool(ssl=True):
+        pass
+
+
+def test_unencrypted_is_a_setting(start):
+    wire = start(Settings(allow_unencrypted=True))
+    with wire.pool(auth="basic", encryption="never") as pool:
+        assert wire.run(pool, ("Who",)).output == ["SRV1\\admin"]
+
+
+def test_a_kerberos_ticket_is_refused(wire):
+    ticket = bytes.fromhex("6082001206092a864886f71201020201006e0000")
+    header = {"Authorization": "Negotiate " + base64.b64encode(ticket).decode()}
+    answer = requests.post(f"http://{wire.address}:5985/wsman", headers=header, timeout=5)
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Negotiate")
 
 
 def test_basic_is_neither_offered_nor_taken_without_tls(wire):
@@ -93,6 +270,28 @@ def test_pywinrm_logs_on_too(wire, scheme, transport):
         proxy=None,
     )
     protocol.close_shell(protocol.open_shell())
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "who"),
+    [("twin", "local", "SRV1\\twin"), ("CORP\\twin", "corp", "CORP\\twin"), ("CORP\\twin", "local", None),
+     ("twin", "corp", None), ("corp\\only", "pw", "CORP\\only"), ("CORP\\admin", PASSWORD, None)],
+)  # fmt: skip
+@pytest.mark.parametrize("options", [WAYS[0][0], WAYS[1][0]])
+def test_accounts_of_a_domain_are_others(start, name, password, who, options):
+    wire = start()
+    wire.host.domain = "CORP"
+    wire.host.users += [
+        User("twin", "SRV1", "local", "S-1-5-21-1-1010", remote=True),
+        User("twin", "CORP", "corp", "S-1-5-21-9-1010", remote=True),
+        User("only", "CORP", "pw", "S-1-5-21-9-1011", remote=True),
+    ]
+    if who is None:
+        with pytest.raises(AuthenticationError):
+            RunspacePool(wire.wsman(user=name, password=password, **options)).open()
+    else:
+        with wire.pool(user=name, password=password, **options) as pool:
+            assert wire.run(pool, ("Who",)).output == [who]
 
 
 def test_a_user_who_may_not_open_shells_is_told_so(wire):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -13,6 +14,7 @@ from pypsrp.exceptions import WSManFaultError
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import WSMan
+from vsslab.wire.cmdshell import TypedInput
 from vsslab.wire.settings import Settings
 from winrm.exceptions import WinRMOperationTimeoutError
 from winrm.exceptions import WSManFaultError as PywinrmFault
@@ -77,12 +79,34 @@ def test_input_reaches_a_program_that_waits_for_it(opened):
         session.send_command_input(shell, command, "late")
 
 
-def test_input_for_a_running_program_is_refused_loudly(opened):
+def test_input_reaches_a_program_while_it_runs(opened):
     session, shell = opened
-    command = session.run_command(shell, "wait.exe")
+    command = session.run_command(shell, "cat.exe")
+    session.send_command_input(shell, command, "one\r\ntw")
+    assert session.get_command_output_raw(shell, command)[::3] == (b"one\r\n", False)
+    session.send_command_input(shell, command, "o\r\n", end=True)
+    assert session.get_command_output(shell, command) == (b"two\r\n", b"", 0)
+
+
+def test_input_has_a_limit(start):
+    wire = start(Settings(max_data_per_command=10))
+    session = protocol(wire)
+    shell = session.open_shell()
+    command = session.run_command(shell, "cat.exe")
+    session.send_command_input(shell, command, "x" * 10)
     with pytest.raises(PywinrmFault) as failure:
         session.send_command_input(shell, command, "x")
-    assert failure.value.wsman_fault_code == 50
+    assert failure.value.wsman_fault_code == 87
+    session.close_shell(shell)
+
+
+@pytest.mark.parametrize("pieces", [["a\r", "\nb\nc"], ["a\r\nb", "\r", "\nc\r"], ["a\nb\rc\r\n"]])
+def test_lines_of_input_end_as_they_may(pieces):
+    typed = TypedInput("utf-8", threading.Event())
+    for piece in pieces:
+        typed.put(piece.encode(), end=False)
+    typed.put(b"", end=True)
+    assert list(typed.splitlines()) == ["a", "b", "c"]
 
 
 def test_a_running_program_is_stopped_by_a_signal(opened):

@@ -136,24 +136,6 @@ def test_closing_a_session_stops_what_runs_in_it(wire):
     assert time.monotonic() - began < 2
 
 
-def test_input_for_a_pipeline_of_commands_is_refused_loudly(wire):
-    with wire.pool() as pool:
-        shell = PowerShell(pool)
-        shell.add_cmdlet("Echo")
-        shell.invoke(["a", "b"])
-        assert shell.state == FAILED
-        assert "does not simulate input" in str(shell.streams.error[0])
-
-
-def test_the_pool_answers_its_own_questions(wire):
-    with wire.pool() as pool:
-        assert pool.get_available_runspaces() == 1
-        pool.max_runspaces = 2
-        pool.reset_runspace_state()
-        pool.exchange_keys()
-        assert pool.is_alive(timeout=2)
-
-
 @pytest.mark.parametrize(("keepalive", "answers"), [("empty", 0), ("fault", 2150858793)])
 def test_silence_is_answered_in_time(start, keepalive, answers):
     wire = start(Settings(keepalive=keepalive, coalesce=0.02, max_operation_timeout=0.4))
@@ -207,11 +189,6 @@ def test_an_unknown_configuration_is_named(wire):
     with pytest.raises(WSManFaultError) as failure:
         RunspacePool(wire.wsman(), configuration_name="Nonsense").open()
     assert "Nonsense session configuration" in str(failure.value)
-
-
-def test_disconnecting_is_refused_properly(wire):
-    with wire.pool() as pool, pytest.raises(WSManFaultError, match="not supported by this laboratory"):
-        pool.disconnect()
 
 
 def test_a_reply_can_be_lost_before_the_work(wire):

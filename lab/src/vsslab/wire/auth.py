@@ -1,35 +1,33 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is at the other end of a connection: Basic, Negotiate and NTLM, decided for each TCP connection by itself."""
+"""Who is at the other end of a connection: Basic, Negotiate, NTLM, CredSSP or a certificate, for each TCP connection.
+
+Kerberos is neither offered nor taken: the hosts are in no domain.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import contextlib
-import functools
-import hmac
-import os
-import re
 import struct
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import spnego
-from spnego._ntlm_raw.crypto import ntowfv1
 from spnego.channel_bindings import GssChannelBindings
+
+from vsslab.wire import accounts, sealing, tls
+from vsslab.wire.settings import Settings
 
 if TYPE_CHECKING:
     from vsslab.windows.host import Host
     from vsslab.windows.users import User
 
+CERTIFICATE = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
 _MAX_TOKEN = 16 * 1024
-_ENVIRONMENT = threading.Lock()
-_NO_LM_HASH = "0" * 32
 _CHANNEL_BINDINGS_ID = 0x000A  # [MS-NLMP] 2.2.2.1 MsvAvChannelBindings
+_OPTIONS = spnego.NegotiateOptions.use_negotiate
 
 
 @dataclass(frozen=True)
@@ -44,98 +42,130 @@ class Verdict:
 class ConnectionAuth:
     """The authentication of one TCP connection.
 
-    As HTTP.sys does, a Negotiate or NTLM handshake authenticates the connection: later requests need no header.  Basic
-    must come with every request and only over TLS (WinRM's AllowUnencrypted is false).  NTLM proves the channel when
-    the client binds to it and accepts clients that do not (CbtHardeningLevel Relaxed, WinRM's default).
+    As HTTP.sys does, a Negotiate, NTLM or CredSSP handshake authenticates the connection: later requests need no
+    header.  Basic and certificates must come with every request, Basic only over TLS (AllowUnencrypted is false).
+    NTLM proves the channel as CbtHardeningLevel wants it.  `end_point` is the channel binding of this side's
+    certificate, `peer` the client's certificate (DER).
     """
 
-    def __init__(self, host: Host, *, secure: bool, end_point: bytes | None = None) -> None:
-        self._host = host
-        self._secure = secure
+    def __init__(
+        self,
+        host: Host,
+        *,
+        secure: bool,
+        end_point: bytes | None = None,
+        peer: bytes | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self._host, self._secure, self._peer = host, secure, peer
+        self._settings = settings or Settings()
+        self._offered = host.authentication or self._settings.authentication
         self._bindings = GssChannelBindings(application_data=end_point) if end_point else None
         self._context: spnego.ContextProxy | None = None
         self.user: User | None = None
         self.sealer: spnego.ContextProxy | None = None
+        self.protocol = sealing.PROTOCOL
 
     def check(self, header: str | None) -> Verdict:
         """Judge the Authorization header of a request (None when it has none)."""
         if header is None:
             return Verdict("accepted", self.user) if self.user else self._refuse()
-        scheme, _, credentials = header.strip().partition(" ")
-        method = {"basic": self._basic, "negotiate": self._negotiate, "ntlm": self._negotiate}.get(scheme.lower())
-        if method is None or len(credentials) > _MAX_TOKEN * 2:
-            return self._refuse()
+        scheme, _, text = header.strip().partition(" ")
+        if scheme.lower() == CERTIFICATE and not text:
+            return self._certificate()
         try:
-            token = base64.b64decode(credentials.strip(), validate=True)
+            token = base64.b64decode(text.strip(), validate=True)
         except (binascii.Error, ValueError):
             return self._refuse()
-        return method(scheme, token)
+        name = scheme.lower()
+        if len(token) > _MAX_TOKEN:
+            return self._refuse()
+        if name == "basic":
+            return self._basic(token)
+        if name in ("negotiate", "ntlm") and "negotiate" in self._offered:
+            return self._handshake(scheme, token, "negotiate")
+        if name == "credssp" and "credssp" in self._offered:
+            return self._handshake(scheme, token, "credssp")
+        return self._refuse()
 
     def _refuse(self) -> Verdict:
         self._context = self.sealer = self.user = None
-        offers = [("WWW-Authenticate", "Negotiate")]
-        if self._secure:
+        offers = [("WWW-Authenticate", "Negotiate")] if "negotiate" in self._offered else []
+        if self._takes_basic:
             offers.append(("WWW-Authenticate", 'Basic realm="WSMAN"'))
+        if "credssp" in self._offered:
+            offers.append(("WWW-Authenticate", "CredSSP"))
         return Verdict("refused", None, offers)
 
-    def _basic(self, _scheme: str, token: bytes) -> Verdict:
+    @property
+    def _takes_basic(self) -> bool:
+        return "basic" in self._offered and (self._secure or self._settings.allow_unencrypted)
+
+    def _basic(self, token: bytes) -> Verdict:
         name, colon, password = _text(token).partition(":")
-        domain, _, plain = name.rpartition("\\")
-        user = find_user(self._host, domain, plain)
-        known = user.password if user else ""
-        right = hmac.compare_digest(password.encode(), known.encode())
-        if not (self._secure and colon and user and right):
+        user = accounts.log_on(self._host, name, password)
+        if not (self._takes_basic and colon and user):
             return self._refuse()
         return Verdict("accepted", user)
 
-    def _negotiate(self, scheme: str, token: bytes) -> Verdict:
-        if not token or len(token) > _MAX_TOKEN:
+    def _certificate(self) -> Verdict:
+        """The account that the client's certificate is mapped to.
+
+        Assumed: every account is mapped by the user principal name NAME@localhost, and the issuer is the laboratory's
+        authority (the TLS handshake saw to that); WSMan:\\localhost\\ClientCertificate holds such mappings.
+        """
+        if not (self._secure and self._peer and "certificate" in self._offered):
+            return self._refuse()
+        name, _, realm = (tls.principal_name(self._peer) or "").partition("@")
+        user = accounts.find_user(self._host, "", name) if realm.lower() == "localhost" else None
+        return Verdict("accepted", user) if user is not None else self._refuse()
+
+    def _handshake(self, scheme: str, token: bytes, protocol: str) -> Verdict:
+        if not token:
             return self._refuse()
         try:
-            reply = self._step(token)
+            reply = self._step(token, protocol)
         except Exception:  # noqa: BLE001 - a foreign token can make the library raise anything; each means no
             return self._refuse()
         headers = [("WWW-Authenticate", f"{scheme} {base64.b64encode(reply).decode('ascii')}")] if reply else []
         context = self._context
         if context is None or not context.complete:
             return Verdict("continue", None, headers) if reply else self._refuse()
-        domain, _, name = str(context.client_principal or "").rpartition("\\")
-        user = find_user(self._host, domain, name)
+        user = self._user_of(context, token, protocol)
         if user is None:
             return self._refuse()
         self.user, self.sealer, self._context = user, context, None
+        self.protocol = sealing.CREDSSP if protocol == "credssp" else sealing.PROTOCOL
         return Verdict("accepted", user, headers)
 
-    def _step(self, token: bytes) -> bytes | None:
-        with _credentials(self._host):
+    def _user_of(self, context: spnego.ContextProxy, token: bytes, protocol: str) -> User | None:
+        if protocol == "credssp":
+            return self._delegated(context)
+        if self._secure and self._settings.cbt == "strict" and not binds_channel(token):
+            return None
+        domain, _, name = str(context.client_principal or "").rpartition("\\")
+        return accounts.find_user(self._host, domain, name)
+
+    def _delegated(self, context: spnego.ContextProxy) -> User | None:
+        """The account whose credentials the client handed over, in a session that holds them ([MS-CSSP] 2.2.1.2)."""
+        given = context.get_extra_info("client_credential")
+        name, password = getattr(given, "username", None), getattr(given, "password", None)
+        if not name or password is None:
+            return None
+        domain = getattr(given, "domain_name", "") or ""
+        user = accounts.log_on(self._host, f"{domain}\\{name}" if domain else name, password)
+        return replace(user, delegated=True) if user is not None else None
+
+    def _step(self, token: bytes, protocol: str) -> bytes | None:
+        with accounts.credentials(self._host):
             if self._context is None or self._context.complete:
                 self.user = self.sealer = None
-                self._context = spnego.server(
-                    protocol="negotiate", service="HTTP", options=spnego.NegotiateOptions.use_negotiate
-                )
-            bindings = self._bindings if binds_channel(token) else None
+                more: dict[str, Any] = {"credssp_tls_context": tls.credssp_context()} if protocol == "credssp" else {}
+                self._context = spnego.server(protocol=protocol, service="HTTP", options=_OPTIONS, **more)
+            if protocol == "credssp":
+                return self._context.step(token)
+            bindings = self._bindings if self._settings.cbt != "none" and binds_channel(token) else None
             return self._context.step(token, channel_bindings=bindings)
-
-
-def users_of(host: Host) -> list[User]:
-    """All accounts of a host."""
-    users: object = host.users
-    if isinstance(users, Mapping):
-        return list(users.values())
-    return list(users) if isinstance(users, Iterable) else []
-
-
-def domains_of(host: Host) -> list[str]:
-    """The names before the backslash that mean this host's own accounts."""
-    names = ["", ".", host.name, str(getattr(host, "domain", "") or "")]
-    return list(dict.fromkeys(name.upper() for name in names))
-
-
-def find_user(host: Host, domain: str, name: str) -> User | None:
-    """The account with this name, without regard to case, when the domain means this host."""
-    if domain.upper() not in domains_of(host):
-        return None
-    return next((user for user in users_of(host) if user.name.lower() == name.lower()), None)
 
 
 def binds_channel(token: bytes) -> bool:
@@ -154,42 +184,6 @@ def binds_channel(token: bytes) -> bool:
             break
         pairs = pairs[4 + size :]
     return False
-
-
-@contextlib.contextmanager
-def _credentials(host: Host) -> Iterator[None]:
-    """Let pyspnego see the accounts of this host, and only while one handshake step runs.
-
-    Its acceptor knows no other way than a file named by NTLM_USER_FILE.  This one is in memory only, open to this
-    process alone, and holds hashes, not passwords; the lock keeps hosts apart, and nothing is left whatever happens.
-    """
-    lines = [
-        f"{_account(domain, user.name)}:0:{_NO_LM_HASH}:{_nt_hash(user.password)}:[U]:LCT-0"
-        for user in users_of(host)
-        for domain in domains_of(host)
-        if not re.search(r"[:\r\n]", f"{domain}{user.name}")
-    ]
-    with _ENVIRONMENT, open(os.memfd_create("vsslab accounts"), "w", encoding="utf-8") as store:
-        store.write("\n".join(lines))
-        store.flush()
-        before = os.environ.get("NTLM_USER_FILE")
-        os.environ["NTLM_USER_FILE"] = f"/proc/self/fd/{store.fileno()}"
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["NTLM_USER_FILE"]
-            else:
-                os.environ["NTLM_USER_FILE"] = before
-
-
-def _account(domain: str, name: str) -> str:
-    return f"{domain}\\{name}" if domain else name
-
-
-@functools.lru_cache(maxsize=1024)
-def _nt_hash(password: str) -> str:
-    return bytes(ntowfv1(password)).hex().upper()
 
 
 def _text(token: bytes) -> str:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import codecs
 import re
 import threading
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vsslab.windows import commandline
@@ -31,12 +32,39 @@ _FOR_CMD = re.compile(r"[&|<>^%()]")
 _UTF8 = 65001
 
 
-@dataclass
-class _Input:
-    """What is sent to a command before it starts."""
+class TypedInput:
+    """What a client sends to a running program (Send, stream stdin), line by line."""
 
-    data: bytearray = field(default_factory=bytearray)
-    open: bool = True
+    def __init__(self, encoding: str, stop: threading.Event) -> None:
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self._stop = stop
+        self._changed = threading.Condition()
+        self._lines: deque[str] = deque()
+        self._rest = ""
+        self.size, self.open = 0, True
+
+    def put(self, data: bytes, *, end: bool) -> None:
+        """Add bytes; with `end` nothing follows."""
+        with self._changed:
+            self.size += len(data)
+            *lines, self._rest = re.split(r"\r\n|\r(?!$)|\n", self._rest + self._decoder.decode(data, final=end))
+            self._lines.extend(lines)
+            if end:
+                self.open = False
+                if self._rest:
+                    self._lines.append(self._rest.removesuffix("\r"))
+            self._changed.notify_all()
+
+    def splitlines(self) -> Iterator[str]:
+        """The lines as they arrive, to the end of the input or of the program."""
+        while True:
+            with self._changed:
+                while not self._lines and self.open and not self._stop.is_set():
+                    self._changed.wait(0.1)
+                if self._stop.is_set() or not self._lines:
+                    return
+                line = self._lines.popleft()
+            yield line
 
 
 class CmdShell(Shell):
@@ -46,8 +74,8 @@ class CmdShell(Shell):
         super().__init__(host, owner, request, settings)
         self._encoding = _encoding(request.options.get("winrs_codepage", ""), host.language.oem_codepage)
         self._folder = request.text("WorkingDirectory") or self._home()
-        self._inputs: dict[str, _Input] = {}
-        self._lines: dict[str, tuple[str, bool]] = {}
+        self._inputs: dict[str, TypedInput] = {}
+        self._lines: dict[str, str] = {}
 
     def _home(self) -> str:
         home = _HOME.format(user=self.owner.name)
@@ -57,51 +85,52 @@ class CmdShell(Shell):
         """The output of one command; a cmd shell itself has none."""
         if command_id is None:
             raise WsmanFault("invalid_parameter")
-        task = self.task(command_id)
-        if task.outbox.drained:
-            raise WsmanFault("unknown_command")
-        return task.outbox
+        return self.unread(command_id).outbox
 
     def command(self, command_id: str | None, line: str, arguments: list[str], options: dict[str, str]) -> str:
-        """Run a command line; with WINRS_CONSOLEMODE_STDIN=FALSE it starts when its input is complete."""
+        """Run a command line.
+
+        Input reaches the program whether WINRS_CONSOLEMODE_STDIN is TRUE or FALSE: the programs of the laboratory do
+        not tell a console from a pipe.
+        """
         if not line.strip():
             raise WsmanFault("invalid_parameter")
         limit = self.settings.max_processes_per_shell
         if sum(not each.outbox.finished for each in self.tasks.values()) >= limit:
             raise WsmanFault("process_quota", limit=limit)
+        self._forget_old()
         task = self.new_task(checked_id(command_id) if command_id else new_id())
         skip = options.get("winrs_skip_cmd_shell", "").strip().lower() in ("true", "1")
-        self._lines[task.id] = (" ".join([line, *arguments]), skip)
-        if options.get("winrs_consolemode_stdin", "TRUE").strip().lower() in ("false", "0"):
-            self._inputs[task.id] = _Input()
-        else:
-            self._start(task, "")
+        whole = self._lines[task.id] = " ".join([line, *arguments])
+        given = self._inputs[task.id] = TypedInput(self._encoding, task.stop)
+        work = threading.Thread(target=self._run, args=(task, whole, skip, given))
+        self.launch(task, "program", work)
         return task.id
 
+    def _forget_old(self, keep: int = 1000) -> None:
+        """Commands nobody signals are remembered, but not without end."""
+        for task in [each for each in self.tasks.values() if each.outbox.drained][:-keep]:
+            del self.tasks[task.id]
+        for known in [each for each in self._lines if each not in self.tasks]:
+            del self._lines[known], self._inputs[known]
+
+    def command_line(self, command_id: str) -> str:
+        """The command line as the client sent it."""
+        return self._lines.get(command_id, "")
+
     def send(self, command_id: str | None, stream: str, data: bytes, *, end: bool) -> None:
-        """Collect input for a command that has not started yet; the end of the input starts it."""
+        """Input for a program that runs."""
         if command_id is None or stream != "stdin":
             raise WsmanFault("invalid_parameter")
         task = self.task(command_id)
-        given = self._inputs.get(task.id)
-        if given is None:
-            raise WsmanFault("console_input")
+        given = self._inputs[task.id]
         if not given.open or task.outbox.finished:
             raise WsmanFault("input_closed")
-        given.data += data
-        if len(given.data) > self.settings.max_data_per_command:
+        if given.size + len(data) > self.settings.max_data_per_command:
             raise WsmanFault("invalid_parameter")
-        if end:
-            given.open = False
-            self._start(task, given.data.decode(self._encoding, "replace"))
-            given.data = bytearray()
+        given.put(data, end=end)
 
-    def _start(self, task: Task, stdin: str) -> None:
-        line, skip = self._lines.pop(task.id)
-        work = threading.Thread(target=self._run, args=(task, line, skip, stdin))
-        self.launch(task, "program", work)
-
-    def _run(self, task: Task, line: str, skip: bool, stdin: str) -> None:
+    def _run(self, task: Task, line: str, skip: bool, stdin: TypedInput) -> None:
         """One program from start to end, in its own thread."""
 
         def writer(stream: str) -> _Writer:
@@ -121,7 +150,7 @@ class CmdShell(Shell):
             task.outbox.finish(code)
             self.ended(task)
 
-    def _execute(self, task: Task, line: str, skip: bool, stdin: str, out: _Writer, err: _Writer) -> int:
+    def _execute(self, task: Task, line: str, skip: bool, stdin: TypedInput, out: _Writer, err: _Writer) -> int:
         """The program itself where it can be started without cmd.exe, else cmd.exe /C with the whole line."""
         argv, whole = commandline.split(line.strip()), line
         if not skip and (_FOR_CMD.search(line) or not self._is_program(argv[0])):

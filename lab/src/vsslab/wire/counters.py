@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass
@@ -26,6 +28,28 @@ class SessionCounters:
     bytes_down: int = 0
     open: bool = False
     by_operation: dict[str, int] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic, repr=False)
+    last: float = field(default_factory=time.monotonic, repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """From its beginning to its last request, or until now while it is open."""
+        return max(0.0, (time.monotonic() if self.open else self.last) - self.began)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as plain data."""
+        return {
+            "host": self.host,
+            "user": self.user,
+            "client": self.client,
+            "open": self.open,
+            "operations": self.operations,
+            "by_operation": dict(self.by_operation),
+            "authentications": self.authentications,
+            "bytes_up": self.bytes_up,
+            "bytes_down": self.bytes_down,
+            "seconds": round(self.seconds, 3),
+        }
 
     def count(self, operation: str | None, up: int, down: int) -> None:
         """Add one request; without an operation it was part of the authentication."""
@@ -36,6 +60,7 @@ class SessionCounters:
             self.by_operation[operation] = self.by_operation.get(operation, 0) + 1
         self.bytes_up += up
         self.bytes_down += down
+        self.last = time.monotonic()
 
 
 class Counters:

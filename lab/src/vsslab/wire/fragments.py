@@ -9,7 +9,7 @@ import struct
 import uuid
 from dataclasses import dataclass, field
 
-import defusedxml.ElementTree as SafeTree  # type: ignore[import-untyped,unused-ignore]
+from vsslab.wire import safexml
 
 HEADER = 21
 MESSAGE_HEADER = 40
@@ -18,6 +18,8 @@ _TO_CLIENT = 1
 _BOM = b"\xef\xbb\xbf"
 _NOBODY = uuid.UUID(int=0)
 _CALLS = frozenset({0x00021002, 0x00021003})  # SET_MAX_RUNSPACES, SET_MIN_RUNSPACES
+_PUBLIC_KEY = 0x00010005
+_LONGEST_KEY = 4096  # bytes of a message with a public key: psrpcore reads it in quadratic time
 
 
 class FragmentError(Exception):
@@ -87,13 +89,15 @@ def _message(data: bytes) -> RawMessage:
     if len(data) < MESSAGE_HEADER:
         raise FragmentError("a message has no header")
     xml = data[MESSAGE_HEADER:].removeprefix(_BOM)
-    if xml:
-        try:
-            SafeTree.fromstring(xml, forbid_dtd=True)
-        except Exception as error:  # a parse error, a forbidden construct, an unknown encoding: all the same here
-            raise FragmentError("a message holds no acceptable XML") from error
+    try:
+        if safexml.check(xml) is not xml:
+            raise safexml.UnsafeXml("it is not UTF-8")
+    except safexml.UnsafeXml as error:
+        raise FragmentError(f"a message holds no acceptable XML: {error}") from error
     pipeline = uuid.UUID(bytes_le=data[24:40])
     kind: int = struct.unpack_from("<I", data, 4)[0]
+    if kind == _PUBLIC_KEY and len(data) > _LONGEST_KEY:
+        raise FragmentError("a public key is too long")
     if kind in _CALLS:  # names have no case in PowerShell, but they have one in psrpcore
         data = data.replace(b' N="CI"', b' N="ci"')
     return RawMessage(kind, None if pipeline == _NOBODY else pipeline, data)

@@ -48,11 +48,13 @@ class HttpRequest:
     target: str
     headers: dict[str, str]
     body: bytes
+    version: str = "HTTP/1.1"
 
     @property
     def keep_alive(self) -> bool:
-        """False when the client asks for the connection to be closed."""
-        return "close" not in self.headers.get("connection", "").lower()
+        """False when the client asks for the connection to be closed; in HTTP/1.0 unless it asks to keep it."""
+        wish = self.headers.get("connection", "").lower()
+        return "keep-alive" in wish if self.version == "HTTP/1.0" else "close" not in wish
 
 
 class RequestParser:
@@ -62,7 +64,7 @@ class RequestParser:
         self._max_body = max_body
         self._buffer = bytearray()
         self._state: Literal["head", "body", "size", "chunk", "chunk end", "trailer"] = "head"
-        self._line: tuple[str, str] = ("", "")
+        self._line: tuple[str, str, str] = ("", "", "")
         self._headers: dict[str, str] = {}
         self._body = bytearray()
         self._missing = 0
@@ -76,6 +78,13 @@ class RequestParser:
     def buffered(self) -> int:
         """Bytes that belong to a request not given out yet."""
         return len(self._buffer) + len(self._body)
+
+    @property
+    def phase(self) -> Literal["idle", "head", "body"]:
+        """What the client is expected to send: a new request, or the rest of a header or body."""
+        if self._state != "head":
+            return "body"
+        return "head" if self._buffer else "idle"
 
     def wants_continue(self) -> bool:
         """True once per request whose client waits for '100 Continue' before it sends the body."""
@@ -97,7 +106,8 @@ class RequestParser:
             if finished is None:
                 return None
             if finished:
-                request = HttpRequest(self._line[0], self._line[1], self._headers, bytes(self._body))
+                method, target, version = self._line
+                request = HttpRequest(method, target, self._headers, bytes(self._body), version)
                 self._state, self._headers, self._body, self._continue = "head", {}, bytearray(), False
                 return request
 
@@ -139,7 +149,8 @@ class RequestParser:
             self._missing, self._state = int(length), "body"
             if self._missing > self._max_body:
                 raise HttpError(413)
-        self._continue = self._headers.get("expect", "").lower() == "100-continue"
+        expected = self._headers.get("expect", "").lower() == "100-continue"
+        self._continue = expected and self._line[2] == "HTTP/1.1"  # RFC 9110 10.1.1
         return self._state == "head"
 
     def _read_body(self) -> bool | None:
@@ -183,13 +194,13 @@ class RequestParser:
         return line == b""
 
 
-def _request_line(line: bytes) -> tuple[str, str]:
+def _request_line(line: bytes) -> tuple[str, str, str]:
     parts = line.split(b" ")
     if len(parts) != 3 or not _TOKEN.fullmatch(parts[0]) or not parts[1].isascii():
         raise HttpError(400)
     if parts[2] not in (b"HTTP/1.1", b"HTTP/1.0"):
         raise HttpError(505 if parts[2].startswith(b"HTTP/") else 400)
-    return parts[0].decode("ascii"), parts[1].decode("ascii")
+    return parts[0].decode("ascii"), parts[1].decode("ascii"), parts[2].decode("ascii")
 
 
 def _headers(lines: list[bytes]) -> dict[str, str]:

@@ -29,6 +29,9 @@ class Item(Protocol):
     def cut(self, room: int) -> bytes:
         """The next chunk, at most `room` bytes long (room is at least 22)."""
 
+    def rewind(self) -> None:
+        """Begin again for a new client."""
+
 
 @dataclass
 class Text:
@@ -44,6 +47,9 @@ class Text:
         """Take up to `room` bytes."""
         part, self.data = self.data[:room], self.data[room:]
         return part
+
+    def rewind(self) -> None:
+        """What was taken is gone: text has no beginning that a new client would need."""
 
 
 @dataclass
@@ -67,6 +73,10 @@ class PsrpMessage:
         self._at += len(part)
         self._fragments += 1
         return fragment(self.object_id, self._fragments - 1, part, end=self._at == len(self.data))
+
+    def rewind(self) -> None:
+        """Begin again: a new client has none of the fragments that were taken."""
+        self._at = self._fragments = 0
 
 
 @dataclass(frozen=True)
@@ -95,7 +105,8 @@ class Outbox:
     """The output of one shell or command.
 
     Writers call put(), seal_group() and finish() from any thread; the event loop asks ready_in() and take().  What was
-    taken but could not be delivered goes back with restore() and is the first to be taken again.
+    taken but could not be delivered goes back with restore() and is the first to be taken again.  While `dropping`
+    (buffer mode Drop of a disconnected shell) a full backlog loses its oldest items instead of stopping the writer.
     """
 
     def __init__(self, backlog: int) -> None:
@@ -108,6 +119,7 @@ class Outbox:
         self._closed = False
         self._done_taken = False
         self._aborted = False
+        self.dropping = False
         self.exit_code = 0
         self.on_change: Callable[[], None] = lambda: None
 
@@ -115,7 +127,10 @@ class Outbox:
         """Add output; waits while the backlog is full, until there is room or `stop` is set."""
         with self._room:
             while stop is not None and self._size >= self._backlog and not stop.is_set() and not self._closed:
-                self._room.wait(0.1)
+                if self.dropping:
+                    self._drop_oldest()
+                else:
+                    self._room.wait(0.1)
             if self._closed:
                 return
             self._items.append(item)
@@ -125,6 +140,21 @@ class Outbox:
                 self._since = time.monotonic()
         if first:
             self.on_change()
+
+    def _drop_oldest(self) -> None:
+        while self._items and self._size >= self._backlog:
+            item = self._items.popleft()
+            self._size -= len(item) if item is not None else 0
+
+    def rewind(self) -> None:
+        """Make ready for another client: a message that was fetched in part, or did not arrive, begins again."""
+        with self._room:
+            if self._returned:
+                self._returned.clear()
+            if self._items and self._items[0] is not None:
+                before = len(self._items[0])
+                self._items[0].rewind()
+                self._size += len(self._items[0]) - before
 
     def seal_group(self) -> None:
         """What was put so far is answered at once and by itself."""

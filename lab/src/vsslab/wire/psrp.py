@@ -1,15 +1,11 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PSRP shells: a runspace of the engine behind the protocol state of psrpcore.
-
-psrpcore keeps the state and reads the client's messages.  Four things are as a Windows host does them, not as psrpcore
-would: no message says that a pipeline runs, null is `<Nil />`, the opening messages come in two Receives, and error
-records are sent exactly as the engine made them.
-"""
+"""PSRP shells: a pool of the engine's runspaces, and the messages that drive it ([MS-PSRP] 3.2)."""
 
 from __future__ import annotations
 
+import base64
 import itertools
 import threading
 import uuid
@@ -17,7 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 import psrpcore
 from psrpcore import types
@@ -25,6 +21,7 @@ from psrpcore import types
 from vsslab.engine.errors import PipelineFailed, PipelineStopped
 from vsslab.wire import fragments, soap
 from vsslab.wire.outbox import Outbox, PsrpMessage
+from vsslab.wire.pool import Event, Pipeline, PipelineInput, PipelineSink, Pool, plain_record
 from vsslab.wire.settings import Settings
 from vsslab.wire.shells import Shell, ShellRequest, Task, checked_id
 from vsslab.wire.wsman_faults import WsmanFault
@@ -35,96 +32,55 @@ if TYPE_CHECKING:
     from vsslab.windows.users import User
 
 RESOURCE = "http://schemas.microsoft.com/powershell/"
-_CREATION = "{http://schemas.microsoft.com/powershell}creationXml"
-_DETAILS = (
+_NAMESPACE = "http://schemas.microsoft.com/powershell"
+CREATION = f"{{{_NAMESPACE}}}creationXml"
+_STATIC = (
     ("MaxIdleTimeOut", "PT2147483.647S"),
     ("Locale", "en-US"),
     ("DataLocale", "en-US"),
     ("CompressionMode", "NoCompression"),
     ("ProfileLoaded", "Yes"),
     ("Encoding", "UTF8"),
-    ("BufferMode", "Block"),
-    ("State", "Connected"),
 )
-Event = psrpcore.PSRPEvent[Any, Any]
-RunspaceFactory = Callable[["Host", "User", str], "Runspace"]
+DETAILS = "".join(soap.element(name, value) for name, value in _STATIC)
+_KINDS = types.PSRPMessageType
+_ALLOWED = {  # what a client may send, by the phase of the session ([MS-PSRP] 2.2.1, 3.2.5)
+    "opening": {_KINDS.SessionCapability, _KINDS.InitRunspacePool},
+    "connecting": {_KINDS.SessionCapability, _KINDS.ConnectRunspacePool},
+    "open": {
+        _KINDS.PublicKey, _KINDS.SetMaxRunspaces, _KINDS.SetMinRunspaces, _KINDS.ResetRunspaceState,
+        _KINDS.GetAvailableRunspaces, _KINDS.RunspacePoolHostResponse, _KINDS.CreatePipeline,
+        _KINDS.GetCommandMetadata, _KINDS.PipelineInput, _KINDS.EndOfPipelineInput, _KINDS.PipelineHostResponse,
+    },
+}  # fmt: skip
+RunspaceFactory = Callable[["Host", "User", str, str], "Runspace"]
 
 
-class _Pool(psrpcore.ServerRunspacePool):
-    """psrpcore's pool, whose messages go to whoever posts them instead of into its own buffer."""
+@dataclass(frozen=True)
+class PrivateData:
+    """APPLICATION_PRIVATE_DATA of a host: as psrpcore holds it, and as it is sent."""
 
-    def __init__(self, private_data: dict[str, Any], post: Callable[[int, uuid.UUID | None, bytes], None]) -> None:
-        super().__init__(application_private_data=private_data)
-        self._post = post
-
-    def prepare_message(
-        self,
-        message: types.PSObject | None,
-        message_type: types.PSRPMessageType | None = None,
-        pipeline_id: uuid.UUID | None = None,
-        stream_type: psrpcore.StreamType = psrpcore.StreamType.default,
-    ) -> None:
-        """Serialize a message and post it; may be called from any thread."""
-        kind = message_type or types.PSRPMessageType.get_message_id(type(message or types.PSObject()))
-        element = types.serialize(
-            message, self._cipher, our_capability=self.our_capability, their_capability=self.their_capability
-        )
-        xml = ElementTree.tostring(element, encoding="utf-8", method="xml")
-        self._post(kind.value, pipeline_id, fragments.message(kind.value, self.runspace_pool_id, pipeline_id, xml))
-
-
-class _Pipeline(psrpcore.ServerPipeline):
-    def start(self) -> None:
-        """Running is not told to the client."""
-        self._change_state(types.PSInvocationState.Running, emit=False)
-
-    def fail(self, record: types.ErrorRecord) -> None:
-        """End in the state Failed, with the record inside the state message."""
-        self._change_state(types.PSInvocationState.Failed, error=record)
+    data: dict[str, Any]
+    xml: bytes
 
 
 @dataclass
 class _Job:
-    """A pipeline and the command that carries it."""
+    """A pipeline, the command that carries it, the runspace it runs in, and its input (None: it takes none)."""
 
     task: Task
-    pipeline: _Pipeline
+    pipeline: Pipeline
     powershell: psrpcore.PowerShell | None = None
-
-
-class PipelineSink:
-    """The engine's way to the client; its methods are called from the pipeline's thread."""
-
-    def __init__(self, pipeline: psrpcore.ServerPipeline) -> None:
-        self._pipeline = pipeline
-
-    def output(self, value: Any) -> None:
-        """One object of the output stream, ready to be serialized; None is null."""
-        self._pipeline.prepare_message(value, message_type=types.PSRPMessageType.PipelineOutput)
-
-    def error(self, record: types.ErrorRecord) -> None:
-        """One error record."""
-        self._pipeline.prepare_message(record, message_type=types.PSRPMessageType.ErrorRecord)
-
-    def warning(self, text: str) -> None:
-        """One line of the warning stream."""
-        self._pipeline.write_warning(text)
-
-    def verbose(self, text: str) -> None:
-        """One line of the verbose stream."""
-        self._pipeline.write_verbose(text)
-
-    def progress(self, activity: str, status: str, percent: int = -1) -> None:
-        """How far a command is, in percent (-1: unknown)."""
-        self._pipeline.write_progress(activity, 0, status, percent_complete=percent)
+    input: PipelineInput | None = None
+    runspace: Runspace | None = None
 
 
 class PsrpShell(Shell):
-    """One session: a runspace pool with one runspace, in which pipelines run one after the other."""
+    """One session: a runspace pool.  So many pipelines run at a time as the pool may have runspaces, others wait."""
 
     input_streams = "stdin pr"
     output_streams = "stdout"
-    prefix_xml = "".join(soap.element(name, value) for name, value in _DETAILS)
+    can_disconnect = True
 
     def __init__(
         self,
@@ -133,34 +89,60 @@ class PsrpShell(Shell):
         request: ShellRequest,
         settings: Settings,
         factory: RunspaceFactory,
-        private_data: dict[str, Any],
+        private: PrivateData,
     ) -> None:
         super().__init__(host, owner, request, settings)
-        self._factory = factory
+        self._factory, self._configuration = factory, request.resource.removeprefix(RESOURCE).lower()
         self._outbox = Outbox(settings.backlog)
-        self._pool = _Pool(private_data, self._post)
+        self._pool = Pool(private.data, private.xml, self._post)
         self._reassembler = fragments.Reassembler(settings.max_object)
         self._object_ids = itertools.count(1)
         self._jobs: dict[uuid.UUID, _Job] = {}
         self._waiting: deque[_Job] = deque()
-        self._running: _Job | None = None
+        self._running: dict[str, _Job] = {}
+        self._handshake: bytearray | None = None
+        self._phase = "opening"
         self._received: dict[str, int] = {}
-        creation = request.body.findtext(_CREATION)
+        creation = request.body.findtext(CREATION)
         if creation is None:
             raise WsmanFault("psrp_broken", what="creationXml is missing")
         self._feed(soap.decode(creation), "")
         if self._pool.state != types.RunspacePoolState.Opened:
             raise WsmanFault("psrp_broken", what="the opening messages are incomplete")
-        self._runspace = factory(host, owner, self.id)
+        if not 1 <= self._pool.min_runspaces <= self._pool.max_runspaces:
+            raise WsmanFault("psrp_broken", what="a pool has at least one runspace, and no fewer than its minimum")
+        self._phase = "open"
+        self._idle = [self._new_runspace()]
+
+    def _new_runspace(self) -> Runspace:
+        return self._factory(self.host, self.owner, self.id, self._configuration)
+
+    @property
+    def owner_text(self) -> str:
+        """The owner with the domain (recorded)."""
+        return self.owner.full_name
+
+    def details(self) -> str:
+        """What Windows tells of a session besides (recorded)."""
+        state = "Connected" if self.connected else "Disconnected"
+        mode = soap.element("BufferMode", self.buffer_mode)
+        return f"{DETAILS}{mode}{soap.element('State', state)}"
+
+    # --- from the pool to the client
 
     def _post(self, kind: int, pipeline_id: uuid.UUID | None, data: bytes) -> None:
-        message = PsrpMessage(next(self._object_ids), data, self.settings.fragment)
+        number = next(self._object_ids)
+        if pipeline_id is None and self._handshake is not None and kind != _KINDS.ApplicationPrivateData:
+            if kind != _KINDS.RunspacePoolState:  # a new client is not told that the pool is open (recorded)
+                self._handshake += fragments.fragment(number, 0, data, end=True)
+            return
+        message = PsrpMessage(number, data, self.settings.fragment)
         job = self._jobs.get(pipeline_id) if pipeline_id else None
         if job is not None:
             job.task.outbox.put(message, job.task.stop)
         elif pipeline_id is None:
             self._outbox.put(message)
-            if kind in (types.PSRPMessageType.ApplicationPrivateData, types.PSRPMessageType.RunspacePoolState):
+            if kind in (_KINDS.ApplicationPrivateData, _KINDS.RunspacePoolState):
                 self._outbox.seal_group()
 
     def outboxes(self, tasks: list[Task]) -> list[Outbox]:
@@ -169,12 +151,9 @@ class PsrpShell(Shell):
 
     def source(self, command_id: str | None) -> Outbox:
         """The messages of a pipeline, or of the pool."""
-        if command_id is None:
-            return self._outbox
-        task = self.task(command_id)
-        if task.outbox.drained:
-            raise WsmanFault("unknown_command")
-        return task.outbox
+        return self._outbox if command_id is None else self.unread(command_id).outbox
+
+    # --- from the client to the pool
 
     def command(self, command_id: str | None, line: str, arguments: list[str], options: dict[str, str]) -> str:
         """Create a pipeline; `arguments` holds its first fragment, Sends bring the others ([MS-PSRP] 3.1.5.3.3)."""
@@ -183,7 +162,7 @@ class PsrpShell(Shell):
         self._forget_old()
         task = self.new_task(checked_id(command_id))
         identifier = uuid.UUID(task.id)
-        self._jobs[identifier] = _Job(task, _Pipeline(self._pool, identifier))
+        self._jobs[identifier] = _Job(task, Pipeline(self._pool, identifier))
         try:
             self._feed(soap.decode("".join(arguments)), task.id)
         except WsmanFault:
@@ -214,32 +193,75 @@ class PsrpShell(Shell):
             raise WsmanFault("psrp_broken", what="the command received more data than the session allows")
         try:
             for message in self._reassembler.feed(data):
-                types.PSRPMessageType(message.kind)  # psrpcore would keep a message of an unknown kind for ever
+                if message.kind not in _ALLOWED[self._phase]:
+                    raise fragments.FragmentError(f"a message of the kind 0x{message.kind:08X} is not expected")
                 payload = psrpcore.PSRPPayload(message.as_fragment(), psrpcore.StreamType.default, message.pipeline)
                 self._pool.receive_data(payload)
                 event = self._pool.next_event()
                 if event is not None:
                     self._handle(event)
-        except (WsmanFault, fragments.FragmentError) as error:
-            if isinstance(error, WsmanFault):
-                raise
+        except WsmanFault:
+            raise
+        except fragments.FragmentError as error:
             raise WsmanFault("psrp_broken", what=str(error)) from error
         except Exception as error:  # psrpcore trusts its peer; whatever foreign data makes it raise is one fault
             raise WsmanFault("psrp_broken", what=f"a message is not understood ({type(error).__name__})") from error
 
+    def shake_hands(self, body: Element) -> str:
+        """Let a new client connect: SESSION_CAPABILITY and CONNECT_RUNSPACEPOOL ([MS-PSRP] 3.2.5.4; recorded).
+
+        The answer holds SESSION_CAPABILITY and RUNSPACEPOOL_INIT_DATA; APPLICATION_PRIVATE_DATA comes by Receive.
+        """
+        given = body.findtext(f"{{{_NAMESPACE}}}connectXml")
+        if given is None:
+            raise WsmanFault("psrp_broken", what="connectXml is missing")
+        pool, self._handshake, self._phase = self._pool, bytearray(), "connecting"
+        before = (self._reassembler, pool._min_runspaces, pool._max_runspaces)
+        self._reassembler = fragments.Reassembler(self.settings.max_object)
+        pool.state = types.RunspacePoolState.Connecting
+        try:
+            self._feed(soap.decode(given), "")
+            if pool.state != types.RunspacePoolState.Opened:
+                raise WsmanFault("psrp_broken", what="the connecting messages are incomplete")
+            answer = bytes(self._handshake)
+        except WsmanFault:
+            self._reassembler = before[0]
+            raise
+        finally:  # a client that connects takes the pool as it is
+            _, pool._min_runspaces, pool._max_runspaces = before
+            pool.state, self._handshake, self._phase = types.RunspacePoolState.Opened, None, "open"
+        for outbox in self.outboxes(list(self.tasks.values())):
+            outbox.rewind()
+        streams = soap.element("InputStreams", self.input_streams) + soap.element("OutputStreams", self.output_streams)
+        encoded = base64.b64encode(answer).decode("ascii")
+        return f'{streams}<connectResponseXml xmlns="{_NAMESPACE}">{encoded}</connectResponseXml>'
+
     def _handle(self, event: Event) -> None:
+        pool = self._pool
         if isinstance(event, psrpcore.CreatePipelineEvent):
             self._create(event)
         elif isinstance(event, psrpcore.GetCommandMetadataEvent):
             self._refuse(self._job(event), "Get-Command metadata requests")
+        elif isinstance(event, (psrpcore.PipelineInputEvent, psrpcore.EndOfPipelineInputEvent)):
+            self._input(event)
+        elif isinstance(event, psrpcore.SessionCapabilityEvent) and self._handshake is not None:
+            pool.prepare_message(pool.our_capability)
         elif isinstance(event, psrpcore.GetAvailableRunspacesEvent):
-            free = self._pool.max_runspaces - (1 if self._running else 0)
-            self._pool.runspace_availability_response(event.ci, max(0, free))
-        elif isinstance(event, (psrpcore.SetMaxRunspacesEvent, psrpcore.SetMinRunspacesEvent)):
-            self._pool.runspace_availability_response(event.ci, True)
+            pool.runspace_availability_response(event.ci, max(0, pool.max_runspaces - len(self._running)))
+        elif isinstance(event, psrpcore.SetMaxRunspacesEvent):
+            pool.runspace_availability_response(event.ci, event.count >= max(1, pool.min_runspaces))
+            self._next()
+        elif isinstance(event, psrpcore.SetMinRunspacesEvent):
+            pool.runspace_availability_response(event.ci, 1 <= event.count <= pool.max_runspaces)
         elif isinstance(event, psrpcore.ResetRunspaceStateEvent):
-            self._runspace = self._factory(self.host, self.owner, self.id)
-            self._pool.runspace_availability_response(event.ci, True)
+            pool.runspace_availability_response(event.ci, self._reset())
+
+    def _reset(self) -> bool:
+        """A fresh runspace; possible in a pool of one that does not run (RunspacePool.ResetRunspaceState)."""
+        if self._running or self._pool.max_runspaces != 1:
+            return False
+        self._idle = [self._new_runspace()]
+        return True
 
     def _job(self, event: Event) -> _Job:
         job = self._jobs.get(event.pipeline_id) if event.pipeline_id else None
@@ -248,35 +270,51 @@ class PsrpShell(Shell):
         return job
 
     def _create(self, event: psrpcore.CreatePipelineEvent) -> None:
-        job, powershell = self._job(event), event.pipeline
+        job = self._job(event)
+        powershell: Any = job.pipeline.metadata  # psrpcore has read it just now
         job.powershell = powershell
-        scripts = any(command.is_script for command in powershell.commands)
-        if not powershell.no_input and not scripts:  # script text is refused by the engine, whatever its input
-            self._refuse(job, "input that is sent to a pipeline of commands")
-            return
+        if not powershell.no_input:
+            job.input = PipelineInput(job.task.stop)
         self._waiting.append(job)
         self._next()
+
+    def _input(self, event: Event) -> None:
+        job = self._jobs.get(event.pipeline_id) if event.pipeline_id else None
+        if job is None or job.input is None:  # Windows does not listen either
+            return
+        if isinstance(event, psrpcore.PipelineInputEvent):
+            job.input.put(event.data)
+        else:
+            job.input.end()
 
     def _refuse(self, job: _Job, what: str) -> None:
         job.task.started = True
         text = f"vsslab does not simulate {what}."
-        job.pipeline.fail(_record(text, "NotSimulated", types.ErrorCategory.NotImplemented))
+        job.pipeline.fail(plain_record(text, "NotSimulated", types.ErrorCategory.NotImplemented))
         job.task.outbox.finish()
         job.task.ended.set()
 
-    def _next(self) -> None:
-        if self._running is None and self._waiting:
-            job = self._running = self._waiting.popleft()
-            job.pipeline.start()
-            self.launch(job.task, "pipeline", threading.Thread(target=self._run, args=(job, job.powershell)))
+    # --- running
 
-    def _run(self, job: _Job, powershell: psrpcore.PowerShell) -> None:
+    def _next(self) -> None:
+        """Start what waits, in the order it came, as long as there are runspaces."""
+        while self._waiting and len(self._running) < self._pool.max_runspaces:
+            job = self._waiting.popleft()
+            job.runspace = self._idle.pop() if self._idle else self._new_runspace()
+            self._running[job.task.id] = job
+            job.pipeline.start()
+            self.launch(job.task, "pipeline", threading.Thread(target=self._run, args=(job,)))
+
+    def _run(self, job: _Job) -> None:
         """One pipeline from start to end, in its own thread."""
-        task, pipeline = job.task, job.pipeline
+        task, pipeline, runspace = job.task, job.pipeline, job.runspace
+        assert runspace is not None
+        assert job.powershell is not None
+        given = (job.input,) if job.input is not None else ()
         try:
             if task.stop.is_set():
                 raise PipelineStopped
-            self._runspace.invoke(powershell, PipelineSink(pipeline), task.stop, task.id)
+            runspace.invoke(job.powershell, PipelineSink(pipeline), task.stop, task.id, *given)
             pipeline.complete()
         except PipelineStopped:
             pipeline.stop()
@@ -285,18 +323,19 @@ class PsrpShell(Shell):
         except Exception as error:  # noqa: BLE001 - a defect of the laboratory must reach the client as one sentence
             text = f"vsslab failed inside: {type(error).__name__}: {error}"
             self.host.trace.write("defect", self.host.name, what=text)
-            pipeline.fail(_record(text, "LaboratoryDefect", types.ErrorCategory.NotSpecified))
+            pipeline.fail(plain_record(text, "LaboratoryDefect", types.ErrorCategory.NotSpecified))
         finally:
             task.outbox.finish()
             self.ended(task)
 
     def on_ended(self, task: Task) -> None:
-        """Let the next pipeline run."""
+        """Give the runspace to the next pipeline."""
         super().on_ended(task)
         self._pool.pipeline_table.pop(uuid.UUID(task.id), None)
-        if self._running is not None and self._running.task is task:
-            self._running = None
-            self._next()
+        job = self._running.pop(task.id, None)
+        if job is not None and job.runspace is not None and len(self._idle) < self._pool.max_runspaces:
+            self._idle.append(job.runspace)
+        self._next()
 
     async def signal(self, command_id: str, code: str, patience: float) -> None:
         """Stop a pipeline; one that waits for its turn never starts."""
@@ -312,14 +351,11 @@ class PsrpShell(Shell):
             self._drop(task)
 
     def kill(self) -> list[Task]:
-        """End the session without waiting; pipelines that wait for their turn never start."""
+        """End the session without waiting; pipelines that wait for their turn never start.
+
+        What was started in it ends, and so do its SMB mappings (WinRM closes the shell's job object).
+        """
         self._waiting.clear()
-        return super().kill()
-
-
-def _record(text: str, identifier: str, category: types.ErrorCategory) -> types.ErrorRecord:
-    return types.ErrorRecord(
-        Exception=types.NETException(Message=text),
-        CategoryInfo=types.ErrorCategoryInfo(Category=category, Reason="NotSupportedException"),
-        FullyQualifiedErrorId=identifier,
-    )
+        tasks = super().kill()
+        self.host.processes.kill_owned(self.id)
+        return tasks

@@ -10,9 +10,11 @@ import struct
 from typing import Protocol
 
 PROTOCOL = "application/HTTP-SPNEGO-session-encrypted"
+CREDSSP = "application/HTTP-CredSSP-session-encrypted"
 BOUNDARY = "Encrypted Boundary"
 CONTENT_TYPE = f'multipart/encrypted;protocol="{PROTOCOL}";boundary="{BOUNDARY}"'
 _MAX_SIGNATURE = 1024
+_PART = 16 * 1024  # CredSSP seals in records of TLS, one a part
 
 
 class SealError(Exception):
@@ -43,13 +45,14 @@ def is_sealed(content_type: str) -> bool:
     return content_type.lower().startswith(("multipart/encrypted", "multipart/x-multi-encrypted"))
 
 
-def unseal(sealer: Sealer, content_type: str, body: bytes) -> bytes:
+def unseal(sealer: Sealer, content_type: str, body: bytes, protocol: str = PROTOCOL) -> bytes:
     """The plain text of a sealed body of one or several parts; SealError otherwise.
 
-    The stated length says where a part ends, so that ciphertext that looks like a boundary does no harm.
+    The stated length says where a part ends, so that ciphertext that looks like a boundary does no harm; in CredSSP a
+    part is longer than that by a few bytes.
     """
     found = re.search(r'boundary="([^"]{1,70})"', content_type, re.IGNORECASE)
-    if not found or PROTOCOL.lower() not in content_type.lower():
+    if not found or protocol.lower() not in content_type.lower():
         raise SealError("The content type names no boundary or another protocol.")
     mark = rb"--\s?" + re.escape(found[1]).encode("latin-1")
     head = re.compile(
@@ -63,9 +66,20 @@ def unseal(sealer: Sealer, content_type: str, body: bytes) -> bytes:
         part = head.match(body, at)
         if not part:
             raise SealError("A part of the sealed body has no proper header.")
-        text, at = _open_part(sealer, body, part.end(), int(part[1]))
+        length = int(part[1])
+        if protocol == CREDSSP:
+            length = _length_to(re.compile(mark), body, part.end(), length)
+        text, at = _open_part(sealer, body, part.end(), length)
         plain += text
     return bytes(plain)
+
+
+def _length_to(mark: re.Pattern[bytes], body: bytes, at: int, least: int) -> int:
+    """How long the data of a part are that end at the next boundary."""
+    size: int = struct.unpack_from("<I", body, at)[0] if len(body) >= at + 4 else 0
+    start = at + 4 + min(size, _MAX_SIGNATURE)
+    end = mark.search(body, start + least)
+    return (end.start() if end else len(body)) - start
 
 
 def _open_part(sealer: Sealer, body: bytes, at: int, length: int) -> tuple[bytes, int]:
@@ -82,14 +96,21 @@ def _open_part(sealer: Sealer, body: bytes, at: int, length: int) -> tuple[bytes
     return text, end
 
 
-def seal(sealer: Sealer, plain: bytes) -> bytes:
-    """The sealed form of a message, to be sent with CONTENT_TYPE; one part whatever its size, as WinRM does."""
+def seal(sealer: Sealer, plain: bytes, protocol: str = PROTOCOL) -> tuple[str, bytes]:
+    """Content type and sealed form of a message: one part, in CredSSP one for each 16 KB, as WinRM does."""
+    size = _PART if protocol == CREDSSP else max(1, len(plain))
+    parts = [plain[at : at + size] for at in range(0, len(plain), size)] or [b""]
+    kind = "encrypted" if len(parts) == 1 else "x-multi-encrypted"
+    content_type = f'multipart/{kind};protocol="{protocol}";boundary="{BOUNDARY}"'
+    return content_type, b"".join(_part(sealer, each, protocol) for each in parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def _part(sealer: Sealer, plain: bytes, protocol: str) -> bytes:
     wrapped = sealer.wrap_winrm(plain)
     length = len(plain) + wrapped.padding_length
     head = (
-        f"--{BOUNDARY}\r\n\tContent-Type: {PROTOCOL}\r\n"
+        f"--{BOUNDARY}\r\n\tContent-Type: {protocol}\r\n"
         f"\tOriginalContent: type=application/soap+xml;charset=UTF-8;Length={length}\r\n"
         f"--{BOUNDARY}\r\n\tContent-Type: application/octet-stream\r\n"
     ).encode("ascii")
-    signature = struct.pack("<I", len(wrapped.header)) + wrapped.header
-    return head + signature + wrapped.data + f"--{BOUNDARY}--\r\n".encode("ascii")
+    return head + struct.pack("<I", len(wrapped.header)) + wrapped.header + wrapped.data

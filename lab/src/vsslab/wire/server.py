@@ -102,9 +102,9 @@ class WireServer:
             if address not in self._endpoints:
                 host = await asyncio.get_running_loop().run_in_executor(None, self._hosts.__getitem__, address)
                 self._endpoints[address] = Endpoint(host, self.settings, self._factory, self._app_data)
-                on_reboot = getattr(host, "on_reboot", None)
-                if isinstance(on_reboot, list):
-                    on_reboot.append(lambda: self._reboot(address))
+                for callbacks in (getattr(host, "on_reboot", None), getattr(host, "on_winrm_restart", None)):
+                    if isinstance(callbacks, list):
+                        callbacks.append(lambda: self._reboot(address))
         return self._endpoints[address]
 
     async def _listen_on(self, address: str, port: int, context: ssl.SSLContext | None) -> None:
@@ -133,6 +133,13 @@ class WireServer:
             endpoint = self._endpoints.get(address) or await self._endpoint(address)
         except (OSError, ValueError) as error:  # the host cannot be set up: the disk is full, say
             self._trace.write("error", "", address=address, what=f"The host could not be set up: {error}")
+            writer.transport.abort()
+            return
+        if getattr(endpoint.host, "state", "running") != "running":  # it restarts, or is off: nobody answers
+            writer.transport.abort()
+            return
+        if len(self._connections[address]) >= self.settings.max_connections:
+            self._trace.write("error", endpoint.host.name, what="The host has too many connections; one was closed.")
             writer.transport.abort()
             return
         services = Services(endpoint, self.settings, self.counters, self._faults, self._trace)

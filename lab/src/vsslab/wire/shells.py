@@ -1,14 +1,13 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shells of one host: who owns them, how many there may be, when they are forgotten."""
+"""The shells of one host: who owns them, whose session they serve, how many there may be, when they are forgotten."""
 
 from __future__ import annotations
 
 import abc
 import asyncio
 import threading
-import time
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -41,6 +40,7 @@ class ShellRequest:
     idle_timeout: float
     options: dict[str, str]
     body: Element
+    session: str = ""
 
     def text(self, name: str, default: str = "") -> str:
         """The text of one element of rsp:Shell."""
@@ -63,16 +63,83 @@ class Shell(abc.ABC):
 
     input_streams = "stdin"
     output_streams = "stdout stderr"
-    prefix_xml = ""
+    can_disconnect = False
 
     def __init__(self, host: Host, owner: User, request: ShellRequest, settings: Settings) -> None:
         self.host, self.owner, self.request, self.settings = host, owner, request, settings
         self.id = request.shell_id
         self.tasks: dict[str, Task] = {}
-        self.created = self.used = time.monotonic()
+        self.created = self.used = host.clock.monotonic()
         self.pending = 0
+        self.session, self.connected, self.buffer_mode = request.session, True, "Block"
+        self.idle_timeout = request.idle_timeout
+        lifetime = request.text("Lifetime")
+        self.lifetime = soap.seconds(lifetime) if lifetime.startswith("P") else None
         self.last_answer: tuple[str, str] | None = None  # of the last Receive: its message id and the answer
         self._loop = asyncio.get_running_loop()
+
+    # --- connecting ([MS-WSMV] 3.1.4.15-17)
+
+    def disconnect(self, session: str, idle: float | None, mode: str) -> None:
+        """Let go of the client; what runs goes on, its output is kept (Block) or loses its oldest part (Drop)."""
+        if not self.can_disconnect:
+            raise WsmanFault("disconnect_unsupported")
+        if not self.connected:
+            raise WsmanFault("disconnected_already")
+        self.check_session(session)
+        self.connected, self.idle_timeout = False, idle or self.idle_timeout
+        self.buffer_mode = mode or self.buffer_mode
+        self._set_dropping()
+
+    def reconnect(self, session: str) -> None:
+        """The same client comes back; for a connected shell nothing happens."""
+        if not self.can_disconnect:
+            raise WsmanFault("disconnect_unsupported")
+        if session != self.session:
+            raise WsmanFault("connected_elsewhere" if self.connected else "other_session")
+        self.connected = True
+        self._set_dropping()
+
+    def connect(self, session: str, body: Element) -> str:
+        """Another client takes over a disconnected shell; returns the content of rsp:ConnectResponse."""
+        if not self.can_disconnect:
+            raise WsmanFault("disconnect_unsupported")
+        if self.connected:
+            raise WsmanFault("connected_elsewhere")
+        answer = self.shake_hands(body)
+        self.session, self.connected, self.last_answer = session, True, None
+        self._set_dropping()
+        return answer
+
+    def shake_hands(self, _body: Element) -> str:
+        """What the shell's own protocol says to a new client."""
+        raise WsmanFault("disconnect_unsupported")
+
+    def check_session(self, session: str) -> None:
+        """The fault for a client that is not the one the shell serves."""
+        if session != self.session:
+            raise WsmanFault("other_session")
+
+    def need_connection(self) -> None:
+        """The fault for operations that a disconnected shell does not do."""
+        if not self.connected:
+            raise WsmanFault("shell_disconnected")
+
+    def _set_dropping(self) -> None:
+        for outbox in self.outboxes(list(self.tasks.values())):
+            outbox.dropping = not self.connected and self.buffer_mode == "Drop"
+
+    def is_over(self) -> bool:
+        """True when the shell's idle timeout or lifetime has passed.
+
+        A disconnected shell idles even while commands run in it (about_Remote_Disconnected_Sessions).
+        """
+        now = self.host.clock.monotonic()
+        if self.lifetime is not None and now - self.created > self.lifetime:
+            return True
+        return now - self.used > self.idle_timeout and not (self.pending and self.connected)
+
+    # --- commands
 
     def new_task(self, command_id: str) -> Task:
         """Enter a command; the fault for identifiers in use."""
@@ -88,6 +155,17 @@ class Shell(abc.ABC):
         if task is None:
             raise WsmanFault("unknown_command")
         return task
+
+    def unread(self, command_id: str) -> Task:
+        """The command with this id, unless its client has read everything; then it does not exist any more."""
+        task = self.task(command_id)
+        if task.outbox.drained:
+            raise WsmanFault("unknown_command")
+        return task
+
+    def command_line(self, _command_id: str) -> str:
+        """The command line as an enumeration shows it; pipelines have none (recorded)."""
+        return ""
 
     def launch(self, task: Task, name: str, work: threading.Thread) -> None:
         """Start the thread of a command; it calls ended() when it is over."""
@@ -160,23 +238,32 @@ class Shell(abc.ABC):
         """Give input to a command or to the shell."""
 
     def describe(self) -> str:
-        """The rsp:Shell element of the answers to Create and Get."""
-        request, now = self.request, time.monotonic()
+        """The rsp:Shell element of the answers to Create, Get and Enumerate."""
+        request, now = self.request, self.host.clock.monotonic()
         working = request.text("WorkingDirectory")
         parts = [
             soap.element("ShellId", self.id),
             soap.element("ResourceUri", request.resource),
-            soap.element("Owner", self.owner.name),
+            soap.element("Owner", self.owner_text),
             soap.element("ClientIP", request.client.rpartition(":")[0]),
             soap.element("WorkingDirectory", working) if working else "",
-            soap.element("IdleTimeOut", f"PT{request.idle_timeout:.3f}S"),
+            soap.element("IdleTimeOut", f"PT{self.idle_timeout:.3f}S"),
             soap.element("InputStreams", self.input_streams),
             soap.element("OutputStreams", self.output_streams),
-            self.prefix_xml,
+            self.details(),
             soap.element("ShellRunTime", _long_duration(now - self.created)),
             soap.element("ShellInactivity", _long_duration(now - self.used)),
         ]
-        return f"<rsp:Shell>{''.join(parts)}</rsp:Shell>"
+        return f'<rsp:Shell xmlns:rsp="{soap.RSP}">{"".join(parts)}</rsp:Shell>'
+
+    @property
+    def owner_text(self) -> str:
+        """The owner as this kind of shell tells it: cmd shells without a domain (recorded)."""
+        return self.owner.name
+
+    def details(self) -> str:
+        """What this kind of shell says of itself besides."""
+        return ""
 
 
 class ShellTable:
@@ -187,12 +274,14 @@ class ShellTable:
         self._shells: dict[str, Shell] = {}
 
     def check(self, owner: User, shell_id: str) -> None:
-        """Refuse a new shell that has an id in use or exceeds the user's quota (MaxShellsPerUser)."""
+        """Refuse a shell that has an id in use or exceeds a quota (MaxConcurrentUsers, MaxShellsPerUser)."""
         if shell_id in self._shells:
             raise WsmanFault("already_exists", identifier=shell_id)
-        limit = self._settings.max_shells_per_user
-        if sum(shell.owner.name == owner.name for shell in self._shells.values()) >= limit:
-            raise WsmanFault("shell_quota", limit=limit)
+        owners = [shell.owner.sid for shell in self._shells.values()]
+        if owner.sid not in owners and len(set(owners)) >= self._settings.max_users:
+            raise WsmanFault("users_quota", limit=self._settings.max_users)
+        if owners.count(owner.sid) >= self._settings.max_shells_per_user:
+            raise WsmanFault("shell_quota", limit=self._settings.max_shells_per_user)
 
     def add(self, shell: Shell) -> None:
         """Enter a shell."""
@@ -201,18 +290,22 @@ class ShellTable:
     def get(self, user: User, shell_id: str) -> Shell:
         """The user's shell with this id; other users' shells are as unknown as missing ones."""
         shell = self._shells.get(shell_id)
-        if shell is None or shell.owner.name != user.name:
+        if shell is None or shell.owner.sid != user.sid:
             raise WsmanFault("unknown_shell", shell_id=shell_id)
-        shell.used = time.monotonic()
+        shell.used = shell.host.clock.monotonic()
         return shell
 
     def remove(self, shell: Shell) -> None:
         """Forget a shell."""
         self._shells.pop(shell.id, None)
 
-    def idle(self, now: float) -> list[Shell]:
-        """Shells nobody has used for longer than their idle timeout, without a request in progress."""
-        return [s for s in self._shells.values() if not s.pending and now - s.used > s.request.idle_timeout]
+    def over(self) -> list[Shell]:
+        """Shells whose time is over (by their hosts' clocks)."""
+        return [shell for shell in self._shells.values() if shell.is_over()]
+
+    def seen_by(self, user: User) -> list[Shell]:
+        """The shells a user may list: his own, for administrators those of all."""
+        return [s for s in self._shells.values() if user.administrator or s.owner.sid == user.sid]
 
     def __len__(self) -> int:
         return len(self._shells)

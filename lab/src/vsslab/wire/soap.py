@@ -11,12 +11,10 @@ import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
-import defusedxml.ElementTree as SafeTree  # type: ignore[import-untyped,unused-ignore]
-from defusedxml import DefusedXmlException
-
+from vsslab.wire import safexml
 from vsslab.wire.wsman_faults import WsmanFault
 
 S = "http://www.w3.org/2003/05/soap-envelope"
@@ -25,15 +23,17 @@ X = "http://schemas.xmlsoap.org/ws/2004/09/transfer"
 W = "http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd"
 P = "http://schemas.microsoft.com/wbem/wsman/1/wsman.xsd"
 RSP = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell"
+N = "http://schemas.xmlsoap.org/ws/2004/09/enumeration"
 CFG = "http://schemas.microsoft.com/wbem/wsman/1/config"
 IDENTITY = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd"
 ANONYMOUS = f"{A}/role/anonymous"
 FAULT_ACTION = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault"
 MIN_ENVELOPE = 8192
-_PREFIXES = {"s": S, "a": A, "x": X, "w": W, "rsp": RSP, "p": P}
+_PREFIXES = {"s": S, "a": A, "x": X, "w": W, "rsp": RSP, "p": P, "n": N}
 _ACTIONS = {f"{X}/{name}": name for name in ("Get", "Put", "Create", "Delete")} | {
     f"{RSP}/{name}": name for name in ("Command", "Receive", "Send", "Signal", "Disconnect", "Reconnect", "Connect")
 }
+_ACTIONS |= {f"{N}/{name}": name for name in ("Enumerate", "Pull", "Release")}
 _DURATION = re.compile(
     r"P(?:(?P<days>\d{1,6})D)?(?:T(?:(?P<hours>\d{1,9})H)?(?:(?P<minutes>\d{1,9})M)?(?:(?P<seconds>\d{1,10}(?:\.\d{1,9})?)S)?)?",
     re.ASCII,
@@ -46,7 +46,7 @@ class Envelope:
 
     `operation` is the short name of the action ('Create', 'Receive' ...), empty when the action is none of shells;
     `timeout` is OperationTimeout in seconds, `envelope_size` MaxEnvelopeSize in bytes; selector and option names are
-    lower case; `body` is the only element in s:Body.
+    lower case; `session` names the client's session ([MS-WSMV] 3.1.4.1.37); `body` is the only element in s:Body.
     """
 
     operation: str
@@ -56,6 +56,7 @@ class Envelope:
     to: str = ""
     timeout: float | None = None
     envelope_size: int | None = None
+    session: str = ""
     selectors: dict[str, str] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
     body: Element | None = None
@@ -73,9 +74,9 @@ class Envelope:
         value = self.options.get(option.lower())
         return None if value is None else value.strip().lower() in ("true", "1")
 
-    def expect(self, name: str) -> Element:
-        """The body, which must be this element of the shell namespace."""
-        if self.body is None or self.body.tag != f"{{{RSP}}}{name}":
+    def expect(self, name: str, namespace: str = RSP) -> Element:
+        """The body, which must be this element (of the shell namespace)."""
+        if self.body is None or self.body.tag != f"{{{namespace}}}{name}":
             raise WsmanFault("invalid_message", what=f"the body holds no {name}")
         return self.body
 
@@ -83,9 +84,9 @@ class Envelope:
 def parse(data: bytes) -> Envelope:
     """Read a request; WsmanFault when it is no XML, holds a DTD or entities, or is no proper envelope."""
     try:
-        root = SafeTree.fromstring(data, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-        raise WsmanFault("invalid_message", what="it is not well-formed XML") from error
+        root = safexml.parse(data)
+    except safexml.UnsafeXml as error:
+        raise WsmanFault("invalid_message", what=str(error)) from error
     header, body = root.find(f"{{{S}}}Header"), root.find(f"{{{S}}}Body")
     if root.tag != f"{{{S}}}Envelope" or body is None:
         raise WsmanFault("invalid_message", what="it is no SOAP 1.2 envelope")
@@ -114,6 +115,7 @@ def _read_header(header: Element, content: Element | None) -> Envelope:
         to=text(A, "To"),
         timeout=seconds(text(W, "OperationTimeout")),
         envelope_size=int(size) if re.fullmatch(r"\d{1,10}", size, re.ASCII) else None,
+        session=text(P, "SessionId").upper(),
         selectors=_named(header.findall(f"{{{W}}}SelectorSet/{{{W}}}Selector")),
         options=_named(header.findall(f"{{{W}}}OptionSet/{{{W}}}Option")),
         body=content,

@@ -1,16 +1,21 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a TLS listener must know of its own certificate: the channel binding of RFC 5929."""
+"""What TLS tells about certificates: channel bindings (RFC 5929), a client's principal name, CredSSP's own TLS."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import ssl
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from spnego.tls import CredSSPTLSContext, default_tls_context, generate_tls_certificate
+
+_UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
 
 
 def certificate_of(context: ssl.SSLContext) -> bytes:
@@ -44,3 +49,37 @@ def end_point(certificate: bytes) -> bytes:
     digest = hashes.Hash(algorithm)
     digest.update(certificate)
     return b"tls-server-end-point:" + digest.finalize()
+
+
+def principal_name(certificate: bytes) -> str | None:
+    """The user principal name among the alternative names of a certificate (DER), None when there is none.
+
+    Source: "Certificate authentication" of WinRM: an otherName 1.3.6.1.4.1.311.20.2.3 holding a UTF8String.
+    """
+    try:
+        names = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+        found = [each.value for each in names.value.get_values_for_type(x509.OtherName) if each.type_id == _UPN]
+    except (ValueError, x509.ExtensionNotFound):
+        return None
+    if not found or len(found[0]) < 2 or found[0][0] != 0x0C or found[0][1] != len(found[0]) - 2:
+        return None  # a UTF8String of up to 127 bytes is all a name needs
+    return found[0][2:].decode("utf-8", "replace")
+
+
+@functools.cache
+def credssp_context() -> CredSSPTLSContext:
+    """The TLS inside CredSSP: a certificate nobody checks, made once and kept in memory ([MS-CSSP] 3.1.5).
+
+    TLS 1.2 at most, as Windows up to Server 2019 speaks it there.
+    """
+    certificate, key, public_key = generate_tls_certificate()
+    made = default_tls_context(usage="accept")
+    made.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with open(os.memfd_create("vsslab credssp"), "wb") as store:
+        store.write(certificate + key)
+        store.flush()
+        made.context.load_cert_chain(f"/proc/self/fd/{store.fileno()}")
+    made.public_key = public_key
+    return made
