@@ -69,9 +69,27 @@ class TestLooking:
         assert "C:\\t\\1.txt" not in names(session, cmd("Get-ChildItem", LiteralPath="C:\\t"))
         assert "C:\\t\\1.txt" in names(session, cmd("Get-ChildItem", LiteralPath="C:\\t", Force=True))
 
-    def test_links_are_told_and_not_entered(self, session: Session, host: Host) -> None:
-        host.files.symlink("C:\\t\\link", "C:\\t\\a")
-        assert "C:\\t\\link\\3.txt" not in names(session, cmd("Get-ChildItem", LiteralPath="C:\\t", Recurse=True))
+    @pytest.mark.parametrize(
+        ("wanted", "expected"),
+        [
+            ("Hidden", ["h.txt"]),
+            ("!Directory+!Hidden", ["n.txt"]),
+            ("Directory,Hidden", ["sub", "h.txt"]),
+            ("d", ["sub"]),
+        ],
+    )
+    def test_attributes_are_an_expression(self, session: Session, host: Host, wanted: str, expected: list[str]) -> None:
+        host.files.mkdir("C:\\attr\\sub", parents=True)
+        for name in ("h.txt", "n.txt"):
+            host.files.write(f"C:\\attr\\{name}", b"")
+        host.files.set_attributes("C:\\attr\\h.txt", 2)
+        done = session.run(cmd("Get-ChildItem", LiteralPath="C:\\attr", Attributes=wanted, Name=True))
+        assert done.output == expected
+
+    @pytest.mark.parametrize("kind", ["symlink", "junction"])
+    def test_recurse_of_5_1_enters_links_and_junctions(self, session: Session, host: Host, kind: str) -> None:
+        getattr(host.files, kind)("C:\\t\\link", "C:\\t\\a")
+        assert "C:\\t\\link\\3.txt" in names(session, cmd("Get-ChildItem", LiteralPath="C:\\t", Recurse=True))
         assert names(session, cmd("Get-ChildItem", LiteralPath="C:\\t\\link", File=True)) == ["C:\\t\\link\\3.txt"]
 
     @pytest.mark.parametrize(

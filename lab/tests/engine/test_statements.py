@@ -203,8 +203,8 @@ class TestTheLaboratorySaysWhatItDoesNotKnow:
         [
             (cmd("Get-HotFix"), "the command Get-HotFix"),
             (
-                cmd("Get-ChildItem", LiteralPath="C:\\", Attributes="Hidden"),
-                "the parameter -Attributes of Get-ChildItem",
+                cmd("Get-Content", LiteralPath="C:\\f.txt", Stream="s"),
+                "the parameter -Stream of Get-Content",
             ),
             (cmd("Get-Content", LiteralPath="HKLM:\\x"), "the drive HKLM: of another provider than the file system"),
             (cmd("Get-CimInstance", ClassName="Win32_Volume", ComputerName="other"), "CIM on another computer (other)"),

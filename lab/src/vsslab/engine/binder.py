@@ -9,6 +9,7 @@ engine.  Order: named arguments, positional ones, leftovers, the choice of a set
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -177,7 +178,9 @@ class Binder:
 
     def _validate(self, parameter: Parameter, given: Any, converted: Any) -> None:
         if parameter.values and convert.normal(parameter.type) == "string":
-            self._validate_set(parameter, converted)
+            self._validate_set(parameter, parameter.values, converted)
+        if parameter.allowed or parameter.pattern is not None:
+            self._validate_role(parameter, converted)
         kind = convert.normal(parameter.type)
         free = f"{self._signature.name}.{parameter.name}" in signatures.table("allow_empty")
         if not parameter.mandatory_anywhere or free or kind in {"object", "switchparameter"}:
@@ -196,15 +199,34 @@ class Binder:
             raise self._fail(f"ParameterArgumentValidationError{what[0]}", "Cannot bind argument to parameter "
                              f"'{parameter.name}' because it is {what[1]}.", exception=_VALIDATION)  # fmt: skip
 
-    def _validate_set(self, parameter: Parameter, converted: Any) -> None:
-        allowed = {each.lower() for each in parameter.values}
+    def _validate_role(self, parameter: Parameter, converted: Any) -> None:
+        """What a role says of a parameter; with a set and a pattern (of two roles) one of them is enough."""
+        texts = [text_of(each) for each in (converted if isinstance(converted, list) else [converted])]
+        pattern = parameter.pattern
+        if pattern is not None:
+            fits = re.compile(pattern, re.IGNORECASE)
+            texts = [each for each in texts if not fits.search(each)]
+            texts = [each for each in texts if each.lower() not in {one.lower() for one in parameter.allowed}]
+            if texts:
+                raise self._fail(
+                    "ParameterArgumentValidationError",
+                    f"Cannot validate argument on parameter '{parameter.name}'. The argument \"{texts[0]}\" does not "
+                    f'match the "{pattern}" pattern. Supply an argument that matches "{pattern}" and try the '
+                    "command again.",
+                    exception=_VALIDATION,
+                )
+            return
+        self._validate_set(parameter, parameter.allowed, texts)
+
+    def _validate_set(self, parameter: Parameter, values: Sequence[str], converted: Any) -> None:
+        allowed = {each.lower() for each in values}
         for each in converted if isinstance(converted, list) else [converted]:
             if text_of(each).lower() not in allowed:
                 raise self._fail(
                     "ParameterArgumentValidationError",
                     f"Cannot validate argument on parameter '{parameter.name}'. The argument "
                     f'"{text_of(each)}" does not '
-                    f'belong to the set "{",".join(parameter.values)}" specified by the ValidateSet '
+                    f'belong to the set "{",".join(values)}" specified by the ValidateSet '
                     f"attribute. Supply an "
                     "argument that is in the set and then try the command again.",
                     exception=_VALIDATION,

@@ -33,6 +33,8 @@ from .values import (
     Obj,
     ScriptText,
     Secret,
+    SentDict,
+    SentList,
     Sized,
     Version,
     text_of,
@@ -79,7 +81,17 @@ def to_wire(value: Any, depth: int = 1) -> Any:
         return ps.PSVersion(value.text)
     if isinstance(value, Secret):
         return ps.PSSecureString(value.text)
+    if isinstance(value, (SentList, SentDict)):
+        return _sent(value, depth)
     return text_of(value) if depth < 0 else _container(value, depth)
+
+
+def _sent(value: SentList | SentDict, depth: int) -> Any:
+    """What came from the client goes back whole, marked as deserialized (measured with the real engine)."""
+    out = _container(value, max(depth, 1))
+    if value.types:
+        out.PSObject.type_names = [f"Deserialized.{each.removeprefix('Deserialized.')}" for each in value.types]
+    return out
 
 
 def _container(value: Any, depth: int) -> Any:
@@ -179,10 +191,19 @@ def from_wire(value: Any) -> Any:  # noqa: PLR0912 - one branch a type
     if isinstance(value, bytes):
         return bytes(value)
     if isinstance(value, list):
-        return [from_wire(each) for each in value]
+        items = SentList(from_wire(each) for each in value)
+        items.types = _types_of(value)
+        return items
     if isinstance(value, dict):
-        return {from_wire(key): from_wire(each) for key, each in value.items()}
+        pairs = SentDict((from_wire(key), from_wire(each)) for key, each in value.items())
+        pairs.types = _types_of(value)
+        return pairs
     return _sent_object(value)
+
+
+def _types_of(value: Any) -> tuple[str, ...]:
+    meta = getattr(value, "PSObject", None)
+    return () if meta is None else tuple(meta.type_names)
 
 
 def _naive_moment(value: datetime.datetime) -> datetime.datetime:

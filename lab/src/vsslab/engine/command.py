@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .errors import ErrorInfo, Origin, PipelineStopped, PowerShellError
-from .signatures import COMMON_NAMES
+from .signatures import COMMON_NAMES, known_names
 from .values import enumerate_output, text_of
 
 if TYPE_CHECKING:
@@ -219,3 +219,13 @@ def make(name: str) -> Command | None:
 def simulated_names() -> tuple[str, ...]:
     """Every simulated command, sorted."""
     return tuple(sorted(_COMMANDS))
+
+
+def implemented() -> frozenset[str]:
+    """The documented commands that do something here; all the commands are loaded by `commands.load()`."""
+    return frozenset(_COMMANDS)
+
+
+def refused() -> frozenset[str]:
+    """The documented commands that bind and are then refused by name."""
+    return frozenset(known_names()) - implemented()

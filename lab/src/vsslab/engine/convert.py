@@ -86,6 +86,7 @@ _FULL_NAMES = {
     "process": "System.Diagnostics.Process",
     "servicecontroller": "System.ServiceProcess.ServiceController",
 }
+_FLAGS = frozenset({"PSMemberTypes", "PSMemberViewTypes", "WaitForServiceTypes"})
 _NUMBER = re.compile(r"\s*([+-]?)(?:0x([0-9a-f]+)|(\d+)(\.\d*)?(?:e([+-]?\d+))?)\s*", re.IGNORECASE)
 _DATE_FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%Y-%m-%d")
 _SPAN = re.compile(r"\s*(-)?(?:(\d+)\.)?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,7}))?)?\s*")
@@ -283,6 +284,7 @@ _CONVERTERS: dict[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(_INTEGERS, _integer), "boolean": _boolean, "switchparameter": _boolean, "string": _text,
     "object": _as_is, "double": _double, "datetime": _moment, "timespan": _span, "guid": _guid, "char": _char,
     "hashtable": _dictionary, "version": _version, "uri": _text, "scriptblock": _script,
+    "modulespecification": _as_is, "pstypename": _text,
 }  # fmt: skip
 
 
@@ -343,12 +345,28 @@ def _single(value: Any, type_name: str) -> Any:
     raise refused(value, type_name)
 
 
+def _listed(value: Any, parameter: Parameter) -> Any:
+    """The names (as documented) of an enumeration that is known by its reference page only; flags joined by commas."""
+    kind = parameter.type.removesuffix("[]")
+    if kind.startswith("FlagsExpression"):
+        return text_of(value)
+    names = {name: number for number, name in enumerate(parameter.values)}
+
+    def one(each: Any) -> str:
+        parts = text_of(each).split(",") if kind in _FLAGS else [text_of(each)]
+        return ",".join(_enumeration(part.strip(), kind, (kind, names)).name for part in parts)
+
+    if is_list(parameter.type):
+        return [one(each) for each in (value if isinstance(value, (list, tuple)) else [value])]
+    return one(value)
+
+
 def convert(value: Any, parameter: Parameter) -> Any:
     """The value as the parameter's type; CannotConvert with the engine's words when it cannot be."""
     declared = parameter.type
-    if parameter.values and normal(declared) not in _CONVERTERS and enumeration_of(declared.removesuffix("[]")) is None:
-        declared = "String[]" if is_list(declared) else "String"
     inner = plain(value)
+    if parameter.values and normal(declared) not in _CONVERTERS and enumeration_of(declared.removesuffix("[]")) is None:
+        return _listed(inner, parameter)
     if is_list(declared):
         if value is None:
             return None

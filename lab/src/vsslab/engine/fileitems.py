@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from vsslab.windows import errors as win
 from vsslab.windows.errors import WinError
 from vsslab.windows.fileio import FileStat
 from vsslab.windows.paths import child, wildcard_match
+from vsslab.windows.registry import HIVES
 
 from .command import Call
 from .errors import PowerShellError, text
@@ -23,7 +25,10 @@ from .values import I64, U64, EnumValue, Obj, Wildcard, has_wildcard
 
 PROVIDER = "Microsoft.PowerShell.Core\\FileSystem"
 _PREFIX = re.compile(r"(?:Microsoft\.PowerShell\.Core\\)?FileSystem::", re.IGNORECASE)
+_REGISTRY = re.compile(r"(?:Microsoft\.PowerShell\.Core\\)?Registry::", re.IGNORECASE)
 _OTHER_DRIVE = re.compile(r"([A-Za-z][A-Za-z0-9]+):(?!:)")
+_LITERAL = re.compile(r"\\\\\?\\[A-Za-z]:\\")
+_ANY_DRIVE = re.compile(r"(\w+):([\\/].*|)\Z", re.DOTALL)
 _ITEM_MISSING = "System.Management.Automation.ItemNotFoundException"
 _ATTRIBUTES = {
     0x1: "ReadOnly",
@@ -40,6 +45,12 @@ _ATTRIBUTES = {
     0x4000: "Encrypted",
 }
 _MODE = ((0x10, "d"), (0x20, "a"), (0x1, "r"), (0x2, "h"), (0x4, "s"))
+TOO_LONG = "System.IO.PathTooLongException"
+MAX_PATH, MAX_FOLDER = 260, 248  # .NET Framework, System.IO.PathTooLongException: both bounds exclude these numbers
+_TOO_LONG_TEXT = (
+    "The specified path, file name, or both are too long. The fully qualified file name must be less than 260 "
+    "characters, and the directory name must be less than 248 characters."
+)
 # Win32 error -> the exception .NET raises for it, and its HRESULT's category in the provider's records
 _EXCEPTIONS = {
     win.NOT_FOUND: "System.IO.FileNotFoundException",
@@ -47,6 +58,7 @@ _EXCEPTIONS = {
     win.ACCESS_DENIED: "System.UnauthorizedAccessException",
     win.WRITE_PROTECT: "System.IO.IOException",
     win.INVALID_NAME: "System.ArgumentException",
+    win.NAME_TOO_LONG: TOO_LONG,
 }
 _DENIED = frozenset({win.ACCESS_DENIED})
 _WRITING = frozenset({win.WRITE_PROTECT, win.DISK_FULL, win.SHARING_VIOLATION, win.DIR_NOT_EMPTY})
@@ -55,6 +67,12 @@ _WRITING = frozenset({win.WRITE_PROTECT, win.DISK_FULL, win.SHARING_VIOLATION, w
 def provider_path(call: Call, path: str) -> str:
     """A path without the provider's name; a drive of another provider is not simulated, an unknown one not found."""
     bare = _PREFIX.sub("", path, count=1)
+    if not call.runspace.sees_provider("FileSystem"):  # assumed: a drive that a role does not show is not found
+        raise missing_drive(call, call.runspace.location[0] if bare[1:2] != ":" else bare[0])
+    own = _ANY_DRIVE.match(bare)
+    root = next((path for name, path in call.runspace.drives.items() if own and name.lower() == own[1].lower()), None)
+    if own and root is not None:
+        bare = child(root, own[2].lstrip("\\/")) if own[2].strip("\\/") else root
     other = _OTHER_DRIVE.match(bare)
     if other:
         known = {"alias", "cert", "env", "function", "hklm", "hkcu", "registry", "variable", "wsman"}
@@ -62,6 +80,23 @@ def provider_path(call: Call, path: str) -> str:
             raise call.refuse(f"the drive {other[1]}: of another provider than the file system")
         raise missing_drive(call, other[1])
     return bare.replace("/", "\\") if not bare.startswith("\\\\?\\") else bare
+
+
+def registry_path(call: Call, path: str) -> str | None:
+    """The key that a path means ('HKLM:\\...', 'Registry::HKEY_...'); None for a path of the file system."""
+    found = re.match(r"([A-Za-z]+):\\?(.*)", path)
+    if _REGISTRY.match(path):
+        return _REGISTRY.sub("", path).rstrip("\\")
+    if found is None or found[1].lower() not in HIVES:
+        return None
+    if not call.runspace.sees_provider("Registry"):
+        raise missing_drive(call, found[1])
+    return f"{HIVES[found[1].lower()]}\\{found[2]}".rstrip("\\")
+
+
+def as_asked(stat: FileStat, path: str) -> FileStat:
+    r"""What is known of an item, under the spelling \\?\X:\... when it was asked for so."""
+    return replace(stat, path=path) if _LITERAL.match(path) else stat
 
 
 def missing_drive(call: Call, name: str) -> PowerShellError:
@@ -72,7 +107,9 @@ def missing_drive(call: Call, name: str) -> PowerShellError:
 
 
 def absolute(call: Call, path: str) -> str:
-    """The full path, for messages and objects: against the session's location, dots resolved."""
+    r"""The full path, for messages and objects: against the session's location, dots resolved; \\?\X:\ stays."""
+    if _LITERAL.match(path):
+        return path
     try:
         return call.files.locate(path).path
     except WinError:
@@ -81,9 +118,21 @@ def absolute(call: Call, path: str) -> str:
         return child(call.runspace.location, path)
 
 
+def too_long(path: str, *, folder: bool = False) -> bool:
+    r"""True for a path that .NET Framework takes no longer; one that begins with \\?\ has no such bound."""
+    return len(path) >= (MAX_FOLDER if folder else MAX_PATH) and not path.startswith("\\\\?\\")
+
+
+def report_too_long(call: Call, path: str, error_id: str, category: str = "InvalidArgument") -> None:
+    """The provider's error for such a path; it does not end the statement."""
+    call.error(_TOO_LONG_TEXT, error_id, category, target=path, exception=TOO_LONG, hresult=-2147024690)
+
+
 def not_found(call: Call, path: str) -> None:
     """Report the usual error for a missing path, or for a missing drive; both do not end the statement."""
     full = absolute(call, path)
+    if too_long(full):
+        report_too_long(call, full, "ItemExistsPathTooLongError")
     drive = re.match(r"([A-Za-z]):", full)
     if drive and call.host.volumes.by_path(drive[0]) is None and not call.files.exists(f"{drive[1]}:\\"):
         call.report(missing_drive(call, drive[1]).info)
@@ -117,9 +166,12 @@ def glob(call: Call, pattern: str, *, hidden: bool = False) -> Iterator[str]:
     segments = [each for each in pattern.split("\\") if each]
     if not segments:
         return
-    if pattern.startswith("\\\\"):
+    if pattern.startswith(("\\\\?\\", "\\\\.\\")):
         return  # a wildcard cannot stand in a device path: nothing matches
-    if re.fullmatch(r"[A-Za-z]:", segments[0]):
+    if pattern.startswith("\\\\"):
+        start = ["\\\\" + "\\".join(segments[:2])]
+        segments = segments[2:]
+    elif re.fullmatch(r"[A-Za-z]:", segments[0]):
         start = [segments[0] + "\\"]
         segments = segments[1:]
     else:
@@ -197,10 +249,43 @@ def attributes_of(bits: int) -> EnumValue:
     return EnumValue(", ".join(names) or "0", bits, "System.IO.FileAttributes")
 
 
+def has_attributes(call: Call, bits: int, expression: str) -> bool:
+    """True when attribute bits satisfy -Attributes: names joined by + (and), by commas (or), ! before one for not.
+
+    Source: Get-ChildItem, -Attributes.
+    """
+    known = {name.lower(): bit for bit, name in _ATTRIBUTES.items()}
+    short = {"d": "directory", "h": "hidden", "r": "readonly", "s": "system", "a": "archive"}
+    for either in expression.split(","):
+        parts = [each.strip().lower() for each in either.split("+")]
+        names = [short.get(each.removeprefix("!").strip(), each.removeprefix("!").strip()) for each in parts]
+        unknown = next((each for each in names if each not in known), None)
+        if unknown is not None:
+            raise call.refuse(f"the attribute {unknown} in Get-ChildItem -Attributes")
+        pairs = zip(parts, names, strict=True)
+        if all(bool(bits & known[name]) != part.startswith("!") for part, name in pairs):
+            return True
+    return False
+
+
 def mode_of(bits: int) -> str:
     """The Mode column: 'd-----', '-a----' (5.1: six places, the last for links)."""
     letters = "".join(letter if bits & bit else "-" for bit, letter in _MODE)
     return letters + ("l" if bits & 0x400 else "-")
+
+
+def root_of(path: str) -> str:
+    r"""The root of a full path: 'C:\', '\\host\share', or the device's."""
+    if path.startswith(("\\\\?\\", "\\\\.\\")):
+        return "\\".join(path.split("\\")[:4]) + "\\"
+    return "\\".join(path.split("\\")[:4]) if path.startswith("\\\\") else path[:3]
+
+
+def link_type(stat: FileStat) -> str | None:
+    """The LinkType of 5.1: Junction (mount points too), SymbolicLink, or null."""
+    if stat.link_target is None:
+        return None
+    return "Junction" if stat.junction else "SymbolicLink"
 
 
 def item(call: Call, stat: FileStat) -> Obj:
@@ -216,7 +301,7 @@ def item(call: Call, stat: FileStat) -> Obj:
             "FullName": path,
             "Parent": above.rstrip("\\").rpartition("\\")[2] or above,
             "Exists": True,
-            "Root": path[:3],
+            "Root": root_of(path),
             "Extension": suffix,
         }
     else:
@@ -239,7 +324,7 @@ def item(call: Call, stat: FileStat) -> Obj:
     notes = item_notes(call, path, folder=folder)
     notes |= {"Mode": mode_of(stat.attributes), "BaseName": stat.name if folder or not dot else base,
               "Target": [] if stat.link_target is None else [stat.link_target],
-              "LinkType": None if stat.link_target is None else "SymbolicLink"}  # fmt: skip
+              "LinkType": link_type(stat)}  # fmt: skip
     if not folder:
         notes["VersionInfo"] = f"File:             {path}\r\n"
     kind = "Directory" if folder else "File"
@@ -265,6 +350,8 @@ def failure(call: Call, problem: WinError, error_id: str, path: str, *, category
         if problem.code in {win.NOT_FOUND, win.PATH_NOT_FOUND}:
             kind = "ObjectNotFound"
             message = _missing_text(problem.code, absolute(call, path))
+        if problem.code == win.NAME_TOO_LONG:
+            message, kind = _TOO_LONG_TEXT, "InvalidArgument"
     return {"message": message, "error_id": error_id, "category": category or kind, "target": absolute(call, path),
             "exception": exception, "hresult": problem.hresult - 0x100000000}  # fmt: skip
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,6 +35,7 @@ class Asked:
     arguments: tuple[Given, ...]
     is_script: bool = False
     redirects: bool = False
+    in_global_scope: bool = False
 
 
 class Stage(Protocol):
@@ -79,16 +80,23 @@ class Context:
         self.sink.error(record(info, extended=True))
 
 
-class CmdletStage:
-    """A simulated command in a statement."""
+def _origin(signature: Signature, asked: Asked) -> Origin:
+    return Origin(signature.name, asked.name, signature.type_name, signature.definition,
+                  "Function" if signature.is_function else "Cmdlet")  # fmt: skip
 
-    def __init__(self, context: Context, signature: Signature, asked: Asked, *, piped: bool) -> None:
+
+class CmdletStage:
+    """A simulated command in a statement; `shown` is its signature as a role shows it."""
+
+    def __init__(
+        self, context: Context, signature: Signature, asked: Asked, *, piped: bool, shown: Signature | None = None
+    ) -> None:
         self._context = context
-        self.origin = Origin(signature.name, asked.name, signature.type_name, signature.definition,
-                             "Function" if signature.is_function else "Cmdlet")  # fmt: skip
+        self.origin = _origin(signature, asked)
         self.next: Stage | None = None
         self._takes_input = piped
-        self._binder = Binder(signature, self.origin, expects_input=self._takes_input)
+        shown = shown or signature
+        self._binder = Binder(shown, _origin(shown, asked), expects_input=self._takes_input)
         self._asked = asked
         self._behaviour = commands.make(signature.name)
         self._call: Call | None = None
@@ -181,8 +189,11 @@ class CmdletStage:
             behaviour.end(call)
 
 
-def run(context: Context, stages: Sequence[Stage]) -> None:
-    """Run one statement to its end; PowerShellError when a terminating error ends it."""
+def run(context: Context, stages: Sequence[Stage], given: Iterable[Any] | None = None) -> None:
+    """Run one statement to its end; PowerShellError when a terminating error ends it.
+
+    `given`: what the client sends into the first command, as it comes.
+    """
     for stage in reversed(stages[1:]):
         stage.start()
     skip_to = 0
@@ -194,6 +205,10 @@ def run(context: Context, stages: Sequence[Stage]) -> None:
         try:
             if position == 0:
                 stage.start()
+                for value in given if given is not None else ():
+                    if context.stop.is_set():
+                        raise PipelineStopped
+                    stage.feed(value)
             stage.finish()
         except StopUpstream as enough:
             skip_to = next(at for at, each in enumerate(stages) if each is enough.reader)

@@ -47,7 +47,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a command; `places` by the name of the parameter set."""
+    """A parameter of a command; `places` by the name of the parameter set.
+
+    `allowed` and `pattern` are what a role adds (ValidateSet, ValidatePattern); `values` is the command's own.
+    """
 
     name: str
     type: str
@@ -56,6 +59,8 @@ class Parameter:
     by_value: bool = False
     by_name: bool = False
     places: Mapping[str, Place] = field(default_factory=dict)
+    allowed: tuple[str, ...] = ()
+    pattern: str | None = None
 
     @property
     def takes_input(self) -> bool:
@@ -70,7 +75,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a command takes. `sets` in documented order, the first is the default; `type_name` ends its error IDs."""
+    """What a command takes. `sets` in documented order, the first is the default; `type_name` ends its error IDs.
+
+    `only`: the parameters that a role has left of it, None for all.
+    """
 
     name: str
     module: str
@@ -78,6 +86,7 @@ class Signature:
     parameters: tuple[Parameter, ...]
     type_name: str
     is_function: bool
+    only: frozenset[str] | None = None
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of exactly this name."""
@@ -85,7 +94,8 @@ class Signature:
 
     def mandatory(self, chosen: str) -> tuple[str, ...]:
         """The parameters that a set demands."""
-        return _mandatory(self.name, chosen)
+        names = _mandatory(self.name, chosen)
+        return names if self.only is None else tuple(each for each in names if each in self.only)
 
     @property
     def definition(self) -> str:

@@ -70,6 +70,18 @@ class Char(str):
     __slots__ = ()
 
 
+class SentList(list[Any]):
+    """A list that came from the client: `types` are those it came with."""
+
+    types: tuple[str, ...] = ()
+
+
+class SentDict(dict[Any, Any]):
+    """A dictionary that came from the client: `types` are those it came with."""
+
+    types: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class EnumValue:
     """A value of a .NET enumeration: its name (several joined by ', ' for flags), its number, its type's full name."""
@@ -289,6 +301,8 @@ def members(value: Any) -> dict[str, Any]:
         return _span_members(value)
     if isinstance(value, Version):
         return _version_members(value)
+    if isinstance(value, Secret):
+        return {"Length": len(value.text)}
     if isinstance(value, dict):
         return {"Keys": list(value), "Values": list(value.values()), "Count": len(value)}
     return {}

@@ -5,7 +5,7 @@
 
 Sources: the reference pages of Windows PowerShell 5.1 and its FileSystemProvider's error IDs, as reported in public.
 Remove-Item of 5.1 cannot take a directory link away (it deletes junctions only): it fails on one, and asks before
-it empties a folder without -Recurse.
+it empties a folder without -Recurse.  A junction that leads to a folder with something in it is asked about too.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from vsslab.windows import errors as win
 from vsslab.windows.errors import WinError
 from vsslab.windows.fileio import FileStat
 from vsslab.windows.paths import child
+from vsslab.windows.registry import is_own
 
 from .. import encodings
 from .. import fileitems as fs
 from ..command import Call, command
 from ..errors import text
-from ..values import text_of
+from ..values import Obj, text_of
 from .items import named, targets
 
 _PATHS = ("Path", "LiteralPath", "Filter", "Include", "Exclude", "Force", "WhatIf", "Confirm")
@@ -52,6 +53,10 @@ def new_item(call: Call) -> None:
     """A folder (with the folders above it) or a file, and the item as output."""
     kind = str(call.get("ItemType", "File")).lower()
     for each in call.texts("Path") or [call.runspace.location]:
+        key = fs.registry_path(call, each)
+        if key is not None:
+            _new_key(call, child(key, call.get("Name")) if call.has("Name") else key)
+            continue
         path = fs.provider_path(call, each)
         path = fs.absolute(call, child(path, call.get("Name")) if call.has("Name") else path)
         if not call.should_process():
@@ -60,8 +65,10 @@ def new_item(call: Call) -> None:
             _new_folder(call, path)
         elif kind and "file".startswith(kind):
             _new_file(call, path)
-        elif kind in {"symboliclink", "junction", "hardlink"}:
-            raise call.refuse(f"New-Item -ItemType {call.get('ItemType')}")
+        elif kind in {"symboliclink", "junction"}:
+            _new_link(call, path, kind)
+        elif kind == "hardlink":
+            raise call.refuse("New-Item -ItemType HardLink")
         else:
             raise call.fail(
                 'The type is not a known type for the file system. Only "file","directory" or "symboliclink" can be '
@@ -70,6 +77,32 @@ def new_item(call: Call) -> None:
                 "InvalidArgument",
                 exception="System.Management.Automation.PSArgumentException",
             )
+
+
+def _new_key(call: Call, path: str) -> None:
+    """A registry key, where programs may keep what is theirs."""
+    if not is_own(path) or call.has("Value"):
+        raise call.refuse(f"New-Item of the registry key {path}")
+    if call.host.registry.find(path) is not None and not call.flag("Force"):
+        call.error("A key in this path already exists.", "System.IO.IOException", "ResourceExists", target=path,
+                   exception=_IO)  # fmt: skip
+        return
+    if path.upper().startswith("HKEY_LOCAL_MACHINE") and not call.user.administrator:
+        call.error("Requested registry access is not allowed.", "System.Security.SecurityException", "PermissionDenied",
+                   target=path, exception="System.Security.SecurityException")  # fmt: skip
+        return
+    if call.should_process():
+        call.host.registry.create(path)
+        kind = "Microsoft.Win32.RegistryKey"
+        name = path.rpartition("\\")[2]
+        call.write(
+            Obj(
+                (kind, "System.MarshalByRefObject", "System.Object"),
+                {"Name": path},
+                {"PSPath": f"Microsoft.PowerShell.Core\\Registry::{path}", "PSChildName": name},
+                text=path,
+            )
+        )
 
 
 def _drive_there(call: Call, path: str) -> bool:
@@ -96,6 +129,34 @@ def _new_folder(call: Call, path: str) -> None:
     call.write(fs.item(call, call.files.stat(path)))
 
 
+def _new_link(call: Call, path: str, kind: str) -> None:
+    """A link to an existing folder; one to a file or to a device is refused (5.1's way with it is not documented)."""
+    target = text_of(call.get("Value", ""))
+    if target.startswith(("\\\\?\\", "\\\\.\\")):
+        raise call.refuse(f"New-Item -ItemType {call.get('ItemType')} to a device path")
+    goal = fs.absolute(call, fs.provider_path(call, target)) if target else ""
+    if not target or not call.files.exists(goal):
+        fs.not_found(call, target or path)
+        return
+    if not call.files.is_dir(goal):
+        raise call.refuse(f"New-Item -ItemType {call.get('ItemType')} to a file")
+    try:
+        if kind == "junction":
+            call.files.junction(path, goal)
+        else:
+            call.files.symlink(path, target)
+    except WinError as problem:
+        if problem.code == win.PRIVILEGE_NOT_HELD:
+            call.error("Administrator privilege required for this operation.", "NewItemSymbolicLinkElevationRequired",
+                       "PermissionDenied", target=target, exception="System.UnauthorizedAccessException")  # fmt: skip
+        elif problem.code == win.ALREADY_EXISTS:
+            call.error(f"{path} already exists.", "NewItemIOError", "ResourceExists", target=path, exception=_IO)
+        else:
+            _report(call, problem, path, "NewItemIOError", "NewItemUnauthorizedAccessError")
+        return
+    call.write(fs.item(call, call.files.stat(path)))
+
+
 def _new_file(call: Call, path: str) -> None:
     if not _drive_there(call, path):
         return
@@ -108,6 +169,8 @@ def _new_file(call: Call, path: str) -> None:
             call.files.mkdir(path.rpartition("\\")[0], parents=True)
         call.files.write(path, data)
     except WinError as problem:
+        if problem.code == win.NAME_TOO_LONG:  # as reported in public: no PathTooLongException here
+            problem = WinError(win.PATH_NOT_FOUND, path)
         _report(call, problem, path, "NewItemIOError", "NewItemUnauthorizedAccessError")
         return
     call.write(fs.item(call, call.files.stat(path)))
@@ -138,6 +201,8 @@ def _has_children(call: Call, path: str) -> bool:
 def _remove(call: Call, stat: FileStat) -> bool:
     """Remove one item; True when it is gone."""
     call.check_stop()
+    if stat.junction:
+        return _remove_junction(call, stat)
     if stat.is_dir and stat.link_target is not None:
         raise call.fail(_TAG_MISMATCH, "System.ComponentModel.Win32Exception", target=stat.path,
                         exception="System.ComponentModel.Win32Exception")  # fmt: skip
@@ -173,6 +238,18 @@ def _remove(call: Call, stat: FileStat) -> bool:
         call.error(f"Cannot remove item {stat.path}: {words}",
                    "RemoveFileSystemItemUnAuthorizedAccess" if denied else "RemoveFileSystemItemIOError",
                    "PermissionDenied" if denied else "WriteError", target=stat.path, exception=_IO)  # fmt: skip
+        return False
+    return True
+
+
+def _remove_junction(call: Call, stat: FileStat) -> bool:
+    """5.1 takes a junction away and leaves what it leads to alone."""
+    if any(each.rstrip("\\").lower() == stat.path.lower() for volume in call.host.volumes for each in volume.mounts):
+        raise call.refuse("Remove-Item of the folder in which a volume is mounted")
+    try:
+        call.files.rmdir(stat.path)
+    except WinError as problem:
+        _report(call, problem, stat.path, "DeleteJunctionFailed", "RemoveFileSystemItemUnAuthorizedAccess")
         return False
     return True
 

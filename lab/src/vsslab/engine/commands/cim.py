@@ -121,6 +121,29 @@ def remove_cim_instance(call: Call) -> None:
             call.report(ci.refused(call, problem, text_of(ci.instance(call, name, row))))
 
 
+@command("Set-CimInstance", only=("InputObject", "Query", "Property", "PassThru", "WhatIf", "Confirm", *_NAMES))
+def set_cim_instance(call: Call) -> None:
+    """Change properties of an instance that came through the pipe, or of every one that a query finds."""
+    if not _reachable(call) or not call.should_process():
+        return
+    changes = {text_of(name): _argument(value) for name, value in (call.get("Property") or {}).items()}
+    try:
+        if call.has("Query"):
+            changed = [(name, row) for name, row, _ in _found(call)]
+        else:
+            changed = [_source(call, call.get("InputObject"))]
+        for name, row in changed:
+            writable = {each.lower() for each in call.host.cim.writable(name)}
+            other = next((each for each in changes if each.lower() not in writable), None)
+            if other is not None:
+                raise call.refuse(f"a change of {name}.{other}")
+            now = call.host.cim.modify(call.user, name, row, changes)
+            if call.flag("PassThru"):
+                call.write(ci.instance(call, name, now))
+    except CimError as problem:
+        call.report(ci.refused(call, problem, _target(call, _about(call))))
+
+
 def _argument(value: Any) -> Any:
     """A method's argument as the providers take it: plain values; instances as their keys."""
     inner = plain(value)

@@ -31,8 +31,12 @@ _DIGESTS = {"SHA1": "sha1", "SHA256": "sha256", "SHA384": "sha384", "SHA512": "s
 
 def _failed(call: Call, problem: WinError, path: str, side: str) -> None:
     """GetContentReader... or GetContentWriter... errors."""
-    ending = {win.ACCESS_DENIED: "UnauthorizedAccessError", win.PATH_NOT_FOUND: "DirectoryNotFoundError",
-              win.NOT_FOUND: "FileNotFoundError"}.get(problem.code, "IOError")  # fmt: skip
+    ending = {
+        win.ACCESS_DENIED: "UnauthorizedAccessError",
+        win.PATH_NOT_FOUND: "DirectoryNotFoundError",
+        win.NOT_FOUND: "FileNotFoundError",
+        win.NAME_TOO_LONG: "PathTooLongError",
+    }.get(problem.code, "IOError")
     told = fs.failure(call, problem, f"GetContent{side}{ending}", path)
     if ending == "IOError":
         told["category"] = "ReadError" if side == "Reader" else "WriteError"

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from vsslab.windows.errors import WinError
 from vsslab.windows.fileio import FileStat
+from vsslab.windows.paths import child
 
 from .. import fileitems as fs
 from ..command import Call, command
@@ -45,7 +46,7 @@ def get_item(call: Call) -> None:
         if not named(call, path):
             continue
         try:
-            stat = call.files.stat(path)
+            stat = fs.as_asked(call.files.stat(path), path)
         except WinError as problem:
             call.error(**fs.failure(call, problem, "ItemExistsUnauthorizedAccessError", path))
             continue
@@ -62,10 +63,16 @@ def test_path(call: Call) -> None:
     """True or False for each path; never an error for a missing one."""
     literal = call.has("LiteralPath")
     for each in call.texts("LiteralPath", "Path"):
+        key = fs.registry_path(call, each)
+        if key is not None:
+            call.write(call.host.registry.find(key) is not None)
+            continue
         path = fs.provider_path(call, each)
         if call.flag("IsValid"):
             call.write(re.search(r'[<>"|\x00-\x1f]', path) is None)
             continue
+        if fs.too_long(fs.absolute(call, path)):
+            fs.report_too_long(call, fs.absolute(call, path), "ItemExistsPathTooLongError")
         found = [path] if literal or not has_wildcard(path) else list(fs.glob(call, path, hidden=True))
         call.write(any(_passes(call, one) for one in found))
 
@@ -93,9 +100,13 @@ def resolve_path(call: Call) -> None:
 
 
 @command("Get-ChildItem", only=(*_PATHS, *_FILTERS, "Recurse", "Depth", "Force", "Name", "Directory", "File", "Hidden",
-                                "ReadOnly", "System"))  # fmt: skip
+                                "ReadOnly", "System", "Attributes"))  # fmt: skip
 def get_child_item(call: Call) -> None:
-    """What folders hold: of every folder its sub-folders first, then its files; links are not entered by -Recurse."""
+    """What folders hold: of every folder its sub-folders first, then its files.
+
+    -Recurse of 5.1 enters junctions and directory links (only PowerShell 6 and later do not, and have -FollowSymlink):
+    a link to a folder above is entered again and again, until the path is too long or has too many links on it.
+    """
     given = call.texts("LiteralPath", "Path") or ["."]
     literal = call.has("LiteralPath")
     for each in given:
@@ -118,22 +129,25 @@ def _depth(call: Call) -> int | None:
 
 def _show_found(call: Call, path: str) -> None:
     """An item that was named itself, or found by a wildcard."""
-    stat = call.files.stat(path)
+    stat = fs.as_asked(call.files.stat(path), path)
     above = path.rstrip("\\").rpartition("\\")[0]
     if _wanted(call, stat):
         _show(call, stat, above)
-    if stat.is_dir and stat.link_target is None and call.flag("Recurse"):
+    if stat.is_dir and call.flag("Recurse"):
         _list(call, path, above, _depth(call))
 
 
 def _list(call: Call, folder: str, top: str, depth: int | None) -> None:
     call.check_stop()
+    if fs.too_long(folder, folder=True):
+        fs.report_too_long(call, folder, "DirIOError", "ReadError")
+        return
     try:
-        entries = call.files.listdir(folder)
+        entries = [fs.as_asked(each, child(folder, each.name)) for each in call.files.listdir(folder)]
     except WinError as problem:
-        call.error(
-            **fs.failure(call, problem, "DirUnauthorizedAccessError" if problem.code == 5 else "DirIOError", folder)
-        )
+        denied = problem.code == 5
+        told = fs.failure(call, problem, "DirUnauthorizedAccessError" if denied else "DirIOError", folder)
+        call.error(**{**told, "category": "PermissionDenied" if denied else "ReadError"})
         return
     ordered = [each for each in entries if each.is_dir] + [each for each in entries if not each.is_dir]
     for each in ordered:
@@ -143,7 +157,7 @@ def _list(call: Call, folder: str, top: str, depth: int | None) -> None:
     if depth == 0:
         return
     for each in ordered:
-        if each.is_dir and each.link_target is None and (call.flag("Force") or not each.attributes & _HIDDEN):
+        if each.is_dir and (call.flag("Force") or not each.attributes & _HIDDEN):
             _list(call, each.path, top, None if depth is None else depth - 1)
 
 
@@ -152,7 +166,11 @@ def _wanted(call: Call, stat: FileStat) -> bool:
         return False
     if any(call.flag(name) and not stat.attributes & bit for name, bit in _KINDS.items()):
         return False
-    if stat.attributes & _HIDDEN and not (call.flag("Force") or call.flag("Hidden")):
+    wanted = call.get("Attributes")
+    if wanted is not None and not fs.has_attributes(call, stat.attributes, wanted):
+        return False
+    asked = call.flag("Force") or call.flag("Hidden") or "hidden" in str(wanted or "").lower()
+    if stat.attributes & _HIDDEN and not asked:
         return False
     return named(call, stat.path)
 

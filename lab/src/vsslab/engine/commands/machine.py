@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host itself: Get-Date, Get-TimeZone, Get-Culture, Get-UICulture, Get-Host, Get-Command, Get-Volume, Get-Acl.
+"""The host itself: Get-Date, Get-TimeZone, Get-Culture, Get-UICulture, Get-Host, Get-Command, Get-Volume.
 
 Sources: the reference pages of Windows PowerShell 5.1 and of the Storage module; .NET pages of the types.
 """
@@ -13,18 +13,16 @@ import re
 import uuid
 from typing import Any
 
-from vsslab.windows import sddl
 from vsslab.windows.errors import WinError
 from vsslab.windows.volumes import Volume
+from vsslab.windows.zones import zone_of
 
 from .. import ciminstances as ci
-from .. import fileitems as fs
 from .. import signatures
 from ..command import Call, command
 from ..convert import with_zone
 from ..errors import text
-from ..values import I64, U32, U64, Char, EnumValue, Obj, Version, Wildcard, has_wildcard
-from .items import targets
+from ..values import U32, U64, Char, EnumValue, Obj, Version, Wildcard, has_wildcard
 
 _STORAGE = "ROOT/Microsoft/Windows/Storage"
 _DRIVE_TYPES = {2: ("Removable", 2), 3: ("Fixed", 3), 5: ("CD-ROM", 5)}
@@ -102,26 +100,28 @@ def _formatted(call: Call, moment: datetime.datetime, pattern: str) -> str:
 def get_time_zone(call: Call) -> None:
     """The host's time zone under its Windows name."""
     name = call.host.time_zone
-    row = signatures.table("time_zones").get(name)
-    if row is None:
+    zone = zone_of(name)
+    if zone is None:
         raise call.refuse(f"the Windows name of the time zone {name}")
     for wanted in call.texts("Id", "Name"):
-        if not Wildcard(wanted).matches(row["id"]):
+        if not Wildcard(wanted).matches(zone.id):
             raise call.refuse("Get-TimeZone of another zone than the host's")
     winter = datetime.datetime(2026, 1, 1, tzinfo=call.host.clock.zone)
     summer = datetime.datetime(2026, 7, 1, tzinfo=call.host.clock.zone)
     offsets = sorted(each.utcoffset() or datetime.timedelta() for each in (winter, summer))
-    own = {"Id": row["id"], "DisplayName": row["display"], "StandardName": row["id"],
-           "DaylightName": row["id"].replace("Standard", "Daylight"), "BaseUtcOffset": offsets[0],
+    own = {"Id": zone.id, "DisplayName": zone.display, "StandardName": zone.id,
+           "DaylightName": zone.daylight, "BaseUtcOffset": offsets[0],
            "SupportsDaylightSavingTime": offsets[0] != offsets[1]}  # fmt: skip
-    call.write(Obj(("System.TimeZoneInfo", "System.Object"), own, text=row["display"]))
+    call.write(Obj(("System.TimeZoneInfo", "System.Object"), own, text=zone.display))
 
 
 @command("Get-Culture", "Get-UICulture")
 def get_culture(call: Call) -> None:
     """The language of the host."""
     language = call.host.language
-    row = signatures.table("cultures")[language.tag]
+    row = signatures.table("cultures").get(language.tag)
+    if row is None:
+        raise call.refuse(f"the names of the culture {language.tag}")
     own = {
         "Parent": language.short,
         "LCID": language.lcid,
@@ -181,8 +181,9 @@ def get_command(call: Call) -> None:
 def _commands(call: Call, wanted: str) -> list[Obj]:
     pattern = Wildcard(wanted)
     found = [
-        _command(each) for name in signatures.known_names() if pattern.matches(name) and (each := signatures.find(name))
-    ]
+        _command(shown) for name in signatures.known_names()
+        if pattern.matches(name) and (shown := call.runspace.resolve(name)[1]) is not None
+    ]  # fmt: skip
     programs = sorted({*call.host.programs}) if has_wildcard(wanted) else [wanted]
     for name in programs:
         try:
@@ -190,6 +191,8 @@ def _commands(call: Call, wanted: str) -> list[Obj]:
         except WinError:
             continue
         if has_wildcard(wanted) and not pattern.matches(name):
+            continue
+        if call.runspace.restriction is not None and not call.runspace.restriction.program(path):
             continue
         base = path.rpartition("\\")[2]
         kind = EnumValue("Application", 32, "System.Management.Automation.CommandTypes")
@@ -300,91 +303,5 @@ def _volume(volume: Volume) -> Obj:
         own,
         {"PSComputerName": None},
         text=f'MSFT_Volume (ObjectId = "{volume.device_id}")',
+        source=volume,
     )
-
-
-# -- security ----------------------------------------------------------------------------------------------------------
-@command("Get-Acl", only=("Path", "LiteralPath", "Filter", "Include", "Exclude"))
-def get_acl(call: Call) -> None:
-    """The security descriptor of files and folders: owner, group, entries, SDDL."""
-    paths = [call.runspace.location] if not call.has("Path") and not call.has("LiteralPath") else list(targets(call))
-    for path in paths:
-        full = fs.absolute(call, path)
-        try:
-            descriptor = call.files.security(path)
-        except WinError as problem:
-            denied = problem.code == 5
-            call.error(
-                "Attempted to perform an unauthorized operation." if denied else problem.localized(call.language),
-                "System.UnauthorizedAccessException" if denied else "GetAcl_OperationNotSupported",
-                "PermissionDenied" if denied else "NotSpecified",
-                target=full,
-                exception="System.UnauthorizedAccessException" if denied else "System.IO.IOException",
-            )
-            continue
-        call.write(_security(call, full, descriptor, folder=call.files.is_dir(path)))
-
-
-def _security(call: Call, path: str, descriptor: str, *, folder: bool) -> Obj:
-    parsed = sddl.parse(descriptor)
-    name_of = call.host.users.name_of
-    entries = parsed.aces or ()
-    lines = [
-        f"{name_of(each.sid)} {'Allow' if each.kind == 'A' else 'Deny'}  {_rights(each.rights)}" for each in entries
-    ]
-    kind = "Directory" if folder else "File"
-    types = (f"System.Security.AccessControl.{kind}Security", "System.Security.AccessControl.FileSystemSecurity",
-             "System.Security.AccessControl.NativeObjectSecurity", "System.Security.AccessControl.CommonObjectSecurity",
-             "System.Security.AccessControl.ObjectSecurity", "System.Object")  # fmt: skip
-    own = {
-        "AreAccessRulesProtected": bool(parsed.protected),
-        "AreAuditRulesProtected": False,
-        "AreAccessRulesCanonical": True,
-    }
-    notes = {
-        **fs.item_notes(call, path),
-        "CentralAccessPolicyId": None,
-        "CentralAccessPolicyName": None,
-        "Path": f"{fs.PROVIDER}::{path}",
-        "Owner": name_of(parsed.owner) if parsed.owner else "",
-        "Group": name_of(parsed.group) if parsed.group else "",
-        "Sddl": descriptor,
-        "AccessToString": "\n".join(lines),
-        "Access": [_rule(call, each) for each in entries],
-    }
-    return Obj(types, own, notes, text=types[0])
-
-
-def _rule(call: Call, entry: sddl.Ace) -> Obj:
-    own = {
-        "FileSystemRights": EnumValue(
-            _rights(entry.rights), entry.rights, "System.Security.AccessControl.FileSystemRights"
-        ),
-        "AccessControlType": EnumValue(
-            *(("Allow", 0) if entry.kind == "A" else ("Deny", 1)), "System.Security.AccessControl.AccessControlType"
-        ),
-        "IdentityReference": call.host.users.name_of(entry.sid),
-        "IsInherited": entry.inherited,
-    }
-    return Obj(
-        (
-            "System.Security.AccessControl.FileSystemAccessRule",
-            "System.Security.AccessControl.AccessRule",
-            "System.Object",
-        ),
-        own,
-        text="System.Security.AccessControl.FileSystemAccessRule",
-    )
-
-
-_RIGHTS = {
-    sddl.FULL: "FullControl",
-    sddl.MODIFY: "Modify, Synchronize",
-    sddl.READ | sddl.EXECUTE: "ReadAndExecute, Synchronize",
-    sddl.READ: "Read, Synchronize",
-    sddl.WRITE: "Write, Synchronize",
-}
-
-
-def _rights(mask: int) -> str:
-    return _RIGHTS.get(mask, str(I64(mask)))

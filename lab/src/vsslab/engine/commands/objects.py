@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Select-Object, Sort-Object, Where-Object, ForEach-Object, Measure-Object, Get-Unique, Group-Object (names only).
+"""Select-Object, Sort-Object, Where-Object, ForEach-Object, Measure-Object, Get-Unique, New-Object.
 
 Sources: the reference pages of Windows PowerShell 5.1; about_Comparison_Operators; error IDs from recorded runs.
 """
@@ -17,6 +17,7 @@ from ..members import invoke_member
 from ..values import (
     CUSTOM_OBJECT,
     Obj,
+    Secret,
     Wildcard,
     custom,
     enumerate_output,
@@ -308,10 +309,26 @@ def _measured(value: Any) -> Any:
     return float(value) if isinstance(value, int) else value
 
 
-@command("New-Object", only=("TypeName", "Property"))
+@command("New-Object", only=("TypeName", "ArgumentList", "Property"))
 def new_object(call: Call) -> None:
-    """A PSCustomObject of a dictionary; objects of .NET and COM classes are not simulated."""
+    """A PSCustomObject of a dictionary, or a credential; objects of other .NET and of COM classes are not simulated."""
     name = call.get("TypeName", "")
+    if name.lower().removeprefix("system.management.automation.") == "pscredential" and not call.has("Property"):
+        arguments = [plain(each) for each in call.get("ArgumentList") or []]
+        if len(arguments) != 2 or not isinstance(arguments[1], Secret):
+            raise call.fail('Cannot find an overload for "PSCredential" and the argument count: '
+                            f'"{len(arguments)}".', "ConstructorInvokedThrowException", "InvalidOperation",
+                            exception="System.Management.Automation.MethodException")  # fmt: skip
+        call.write(credential(text_of(arguments[0]), arguments[1]))
+        return
     if name.lower() not in {"psobject", "pscustomobject", "system.management.automation.psobject"}:
         raise call.refuse(f"New-Object {name}")
+    if call.has("ArgumentList"):
+        raise call.refuse(f"New-Object {name} -ArgumentList")
     call.write(custom({text_of(key): value for key, value in (call.get("Property") or {}).items()}))
+
+
+def credential(user: str, password: Secret) -> Obj:
+    """A PSCredential."""
+    kind = "System.Management.Automation.PSCredential"
+    return Obj((kind, "System.Object"), {"UserName": user, "Password": password}, text=kind)

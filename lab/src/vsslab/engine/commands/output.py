@@ -17,7 +17,7 @@ from vsslab.windows.errors import WinError
 from .. import encodings, fileitems
 from ..command import Call, Command, command
 from ..errors import PipelineStopped
-from ..values import EnumValue, Obj, Version, enumerate_output, plain, text_of
+from ..values import U8, EnumValue, Obj, Version, enumerate_output, plain, text_of
 
 _SIMPLE = (str, bool, int, float, uuid.UUID, datetime.timedelta, EnumValue, Version)
 
@@ -43,7 +43,7 @@ def write_output(call: Call) -> None:
         call.write(value)
         return
     for each in value if isinstance(value, list) else [value]:
-        call.write(each, enumerate_lists=True)
+        call.write([U8(byte) for byte in each] if isinstance(each, bytes) else each, enumerate_lists=True)
 
 
 @command("Write-Warning")

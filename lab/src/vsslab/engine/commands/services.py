@@ -33,7 +33,7 @@ _PROCESS_TYPES = (
 )
 _FAILED_SERVICE = "Microsoft.PowerShell.Commands.ServiceCommandException"
 _FAILED_PROCESS = "Microsoft.PowerShell.Commands.ProcessCommandException"
-_STATUS = {"Stopped": 1, "Running": 4}
+_STATUS = {"Stopped": 1, "StartPending": 2, "StopPending": 3, "Running": 4}  # ServiceControllerStatus
 _START_TYPES = {"Auto": ("Automatic", 2), "Manual": ("Manual", 3), "Disabled": ("Disabled", 4)}
 _SELECTING = ("Name", "DisplayName", "InputObject", "Include", "Exclude")
 _DEPENDENTS_RUN = 1051
@@ -62,7 +62,7 @@ def service_object(call: Call, service: Service) -> Obj:
         "Container": None,
     }
     return Obj(
-        _SERVICE_TYPES, own, {"Name": service.name, "RequiredServices": needs}, text=_SERVICE_TYPES[0], source=service
+        _SERVICE_TYPES, own, {"Name": service.name, "RequiredServices": needs}, text=service.name, source=service
     )
 
 
@@ -141,7 +141,12 @@ def _start(call: Call, service: Service) -> bool:
     if service.status == "Running":
         return True
     return _act(
-        call, service, lambda: call.host.services.start(service.name), "start", "CouldNotStartService", "OpenError"
+        call,
+        service,
+        lambda: call.host.services.start(service.name, stop=call.stop),
+        "start",
+        "CouldNotStartService",
+        "OpenError",
     )
 
 
@@ -152,7 +157,7 @@ def _stop(call: Call, service: Service) -> bool:
     return _act(
         call,
         service,
-        lambda: call.host.services.stop(service.name, force=force),
+        lambda: call.host.services.stop(service.name, force=force, wait=not call.flag("NoWait"), stop=call.stop),
         "stop",
         "CouldNotStopService",
         "CloseError",
@@ -220,7 +225,8 @@ def process_object(call: Call, process: Process) -> Obj:
     return Obj(_PROCESS_TYPES, own, notes, text=f"System.Diagnostics.Process ({name})", source=process)
 
 
-def _processes(call: Call) -> list[Process]:
+def processes_of(call: Call) -> list[Process]:
+    """The processes that -Name, -Id or -InputObject mean; one that there is not is reported."""
     everything = call.host.processes.list()
     if call.has("InputObject"):
         wanted = {each.props.get("Id") for each in call.get("InputObject")}
@@ -251,7 +257,7 @@ def _processes(call: Call) -> list[Process]:
 @command("Get-Process", only=("Name", "Id", "InputObject", "IncludeUserName"))
 def get_process(call: Call) -> None:
     """Processes by name, by ID, or all of them."""
-    for each in _processes(call):
+    for each in processes_of(call):
         made = process_object(call, each)
         if call.flag("IncludeUserName"):
             made.notes["UserName"] = each.user.full_name
@@ -261,7 +267,7 @@ def get_process(call: Call) -> None:
 @command("Stop-Process", only=("Name", "Id", "InputObject", "Force", "PassThru", "WhatIf", "Confirm"))
 def stop_process(call: Call) -> None:
     """End processes."""
-    for each in _processes(call):
+    for each in processes_of(call):
         if not call.should_process():
             continue
         if not call.user.administrator and each.user.sid != call.user.sid:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scheduled tasks: Register-, Get-, Start-, Stop-, Unregister-ScheduledTask, Get-ScheduledTaskInfo, Enable-, Disable-.
+"""Scheduled tasks: Register-, Set-, Get-, Start-, Stop-, Export-, Unregister-, Enable-, Disable-ScheduledTask.
 
 Source: the ScheduledTasks reference of Windows Server 2019. The commands are functions over CIM (CDXML): their error
 IDs are "HRESULT 0x........,NAME" and "CmdletizationQuery_NotFound_TaskName,NAME", and they do not end the statement.
@@ -18,7 +18,8 @@ from vsslab.windows.taskxml import TaskError
 
 from .. import ciminstances as ci
 from ..command import Call, command
-from ..values import U32, EnumValue, Obj, Secret, Wildcard, has_wildcard
+from ..taskparts import part, xml_of
+from ..values import U32, EnumValue, Obj, Secret, Wildcard, has_wildcard, lookup, text_of
 
 _NAMESPACE = "Root/Microsoft/Windows/TaskScheduler"
 _STATES = {"Disabled": 1, "Queued": 2, "Ready": 3, "Running": 4}
@@ -108,21 +109,58 @@ def _matching(call: Call) -> list[Task]:
     return found
 
 
-@command("Register-ScheduledTask", only=("TaskName", "TaskPath", "Xml", "User", "Password", "Force"))
-def register_task(call: Call) -> None:
-    """A task from its XML; an existing one is replaced with -Force only."""
-    if not call.has("Xml"):
-        raise call.refuse("Register-ScheduledTask without -Xml")
-    path, _, name = call.get("TaskName").rpartition("\\")
+_PARTS = {"Action": "Actions", "Trigger": "Triggers", "Settings": "Settings", "Principal": "Principals",
+          "Description": "RegistrationInfo"}  # fmt: skip
+_PART_NAMES = ("Action", "Trigger", "Settings", "Principal", "Description", "RunLevel")
+
+
+def _parts(call: Call) -> dict[str, Any]:
+    """The sections of the XML that the parameters, or the parts of a piped task, give."""
+    if call.has("InputObject"):
+        task = call.get("InputObject")
+        found = {name: lookup(task, name)[1] for name in ("Actions", "Triggers", "Settings")}
+        found |= {"Principals": lookup(task, "Principal")[1], "RegistrationInfo": lookup(task, "Description")[1]}
+    else:
+        found = {section: call.get(name) for name, section in _PARTS.items()}
+        if call.has("RunLevel"):
+            found["Principals"] = part("MSFT_TaskPrincipal2", {"UserId": call.get("User"),
+                                                               "RunLevel": text_of(call.get("RunLevel"))})  # fmt: skip
+    return {section: each for section, each in found.items() if each is not None}
+
+
+def _register(call: Call, path: str, name: str, xml: str, *, force: bool) -> None:
     password = call.get("Password")
     try:
         task = call.host.tasks.register(
-            folder_path(call.get("TaskPath", path)), name, call.get("Xml"), call.get("User"), call.flag("Force"),
+            folder_path(path), name, xml, call.get("User"), force,
             password=password.text if isinstance(password, Secret) else password, by=call.user)  # fmt: skip
     except TaskError as problem:
         _refused(call, problem)
     else:
         call.write(task_object(task))
+
+
+@command("Register-ScheduledTask", only=("TaskName", "TaskPath", "Xml", "User", "Password", "Force", "InputObject",
+                                         *_PART_NAMES))  # fmt: skip
+def register_task(call: Call) -> None:
+    """A task from its XML or from its parts; an existing one is replaced with -Force only."""
+    path, _, name = call.get("TaskName", "").rpartition("\\")
+    xml = call.get("Xml") if call.has("Xml") else xml_of(None, _parts(call))
+    _register(call, call.get("TaskPath", path), name, xml, force=call.flag("Force"))
+
+
+@command("Set-ScheduledTask", only=("TaskName", "TaskPath", "User", "Password", "InputObject", *_PART_NAMES))
+def set_task(call: Call) -> None:
+    """Other parts for a task that exists."""
+    path, name = _named(call)
+    try:
+        task = call.host.tasks.get(path, name)
+    except TaskError as problem:
+        _refused(call, problem)
+        return
+    source = call.get("InputObject")
+    parts = {} if source is not None and isinstance(source.source, Task) else _parts(call)
+    _register(call, path, name, xml_of(task.xml, parts), force=True)
 
 
 @command("Get-ScheduledTask", only=("TaskName", "TaskPath"))
