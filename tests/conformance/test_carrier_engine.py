@@ -9,6 +9,7 @@ Skipped where the engine is not installed: see psengine_pool.
 from __future__ import annotations
 
 import pytest
+from ansible_collections.umbra.vss.plugins.plugin_utils import _tasks
 from ansible_collections.umbra.vss.plugins.plugin_utils import _verbs as verbs
 from ansible_collections.umbra.vss.plugins.plugin_utils._host import Host
 from ansible_collections.umbra.vss.plugins.plugin_utils._pipeline import Command, CommandFailed, Statement
@@ -119,21 +120,24 @@ def test_every_verb_binds(host):
         verbs.make_folder("make_folder", "C:\\b"),
         verbs.move_file("move_file", "a", "b"),
         verbs.remove_tree("remove_tree", "b"),
-        verbs.register_task("register_task", "t", "<Task/>"),
-        verbs.start_task("start_task", "t"),
-        verbs.stop_task("stop_task", "t"),
-        verbs.task_info("task_info", "t"),
-        verbs.tasks("tasks"),
-        verbs.remove_task("remove_task", "t"),
+        _tasks.register_task("register_task", "t", "<Task/>"),
+        _tasks.start_task("start_task", "t"),
+        _tasks.stop_task("stop_task", "t"),
+        _tasks.task_info("task_info", "t"),
+        _tasks.tasks("tasks"),
+        _tasks.remove_task("remove_task", "t"),
         verbs.cim_create_shadow("create", "D:\\", "ClientAccessible", "C:\\log"),
         verbs.cim_delete_shadow("delete", guid),
         verbs.services("services", ["VSS"]),
         verbs.acl("acl", "C:\\x"),
         verbs.list_files("list_files", "C:\\x"),
         verbs.list_folders("list_folders", "C:\\x"),
-        verbs.hashes("hashes", "C:\\x"),
+        verbs.hash_folders("hash_folders", ["C:\\x"]),
         verbs.hash_files("hash_files", ["C:\\x"]),
-        verbs.measure("measure", "C:\\x"),
+        verbs.tally("tally", "C:\\x", "C:\\none"),
+        verbs.catalogue("catalogue", "C:\\x", "C:\\none", "C:\\log"),
+        verbs.own("own", "C:\\x"),
+        verbs.remove_link("remove_link", "C:\\x"),
         verbs.read_texts("read_texts", "C:\\*"),
         verbs.read_tail("read_tail", "C:\\x", 3),
         verbs.write_event("write_event", 1, "m"),
