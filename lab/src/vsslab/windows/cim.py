@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,8 @@ class _Class:
     instances: Callable[[User], list[Instance]]
     delete: Callable[[User, Instance], None] | None = None
     methods: dict[str, Callable[[User, Mapping[str, Any]], Instance]] = field(default_factory=dict)
+    modify: Callable[[User, Instance, Mapping[str, Any]], None] | None = None
+    writable: frozenset[str] = frozenset()
 
 
 @functools.cache
@@ -69,13 +71,18 @@ class Cim:
         instances: Callable[[User], list[Instance]],
         delete: Callable[[User, Instance], None] | None = None,
         methods: Mapping[str, Callable[[User, Mapping[str, Any]], Instance]] | None = None,
+        modify: Callable[[User, Instance, Mapping[str, Any]], None] | None = None,
+        writable: Iterable[str] = (),
     ) -> None:
-        """Provide a class: `instances(user)`, `delete(user, instance)`, methods `fn(user, args) -> out parameters`.
+        """Provide a class: `instances(user)`, `delete(user, instance)`, methods `fn(user, args) -> out parameters`,
+        `modify(user, instance, changes)` for the properties `writable`.
 
         A method's result holds ReturnValue; one called on an instance finds it as args['__instance']. Properties that
         an instance leaves out are None; ValueError for a class without a documented table.
         """
-        self._classes[self.class_name(class_name)] = _Class(instances, delete, dict(methods or {}))
+        self._classes[self.class_name(class_name)] = _Class(
+            instances, delete, dict(methods or {}), modify, frozenset(writable)
+        )
 
     def class_name(self, name: str) -> str:
         """The class as it is spelt; ValueError when its properties are not known."""
@@ -100,6 +107,10 @@ class Cim:
     def keys(self, class_name: str) -> list[str]:
         """The key properties of a class."""
         return list(data("cim.yml")["keys"].get(self.class_name(class_name), []))
+
+    def methods(self, class_name: str) -> list[str]:
+        """The documented methods of a class."""
+        return list(_documented()[self.class_name(class_name)].get("methods", {}))
 
     def method_parameters(self, class_name: str, method: str) -> list[dict[str, str]]:
         """The documented parameters of a method ({name, type, dir, default}); CimError when there is no such method."""
@@ -161,6 +172,29 @@ class Cim:
         if provider.delete is None:
             raise self.error(NOT_SUPPORTED)
         provider.delete(user or self._host.users.system, self._find(user, name, instance))
+
+    def writable(self, class_name: str) -> frozenset[str]:
+        """The properties of a class that `modify` can change here."""
+        return next((each.writable for name, each in self._classes.items() if name.lower() == class_name.lower()),
+                    frozenset())  # fmt: skip
+
+    def modify(
+        self, user: User | None, class_name: str, instance: Mapping[str, Any], changes: Mapping[str, Any]
+    ) -> Instance:
+        """Change writable properties of an instance, found by its keys; the instance as it is then.
+
+        CimError NotFound, or NotSupported for classes without writable properties.
+        """
+        name, provider = self._class(user, class_name)
+        if provider.modify is None:
+            raise self.error(NOT_SUPPORTED)
+        spelt = {each.lower(): each for each in provider.writable}
+        if any(each.lower() not in spelt for each in changes):
+            raise self.error(INVALID_PARAMETER)
+        found = self._find(user, name, instance)
+        given = {spelt[key.lower()]: each for key, each in changes.items()}
+        provider.modify(user or self._host.users.system, found, given)
+        return self._find(user, name, found)
 
     def _find(self, user: User | None, name: str, instance: Mapping[str, Any]) -> Instance:
         keys = self.keys(name)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Instance = dict[str, Any]
 MEMORY = 8 << 30  # bytes of memory every host reports
+_SERVICE_STATES = {"StartPending": "Start Pending", "StopPending": "Stop Pending"}  # Win32_Service.State
 _START_MODES = {"Auto": "Auto", "Manual": "Manual", "Disabled": "Disabled"}
 # EventType of Win32_NTLogEvent by level: 1 error, 2 warning, 3 information
 _EVENT_TYPES = {events.CRITICAL: 1, events.ERROR: 1, events.WARNING: 2, events.INFORMATION: 3, 0: 3}
@@ -36,7 +37,7 @@ def register(host: Host, cim: Cim) -> None:
         "Win32_LogicalDisk": _logical_disks,
         "Win32_NTLogEvent": _log_events,
         "Win32_PageFileUsage": _page_files,
-        "Win32_Share": lambda _host: [],
+        "Win32_Share": _shares,
     }
     for name, source in sources.items():
         cim.register(name, functools.partial(_of_host, host, source))
@@ -81,7 +82,7 @@ def _operating_system(host: Host) -> list[Instance]:
 
 
 def _computer_system(host: Host) -> list[Instance]:
-    joined = "." in host.domain
+    joined = host.joined
     role = {1: 1 if joined else 0, 2: 5, 3: 3 if joined else 2}[host.profile.product_type]
     return [{
         "AdminPasswordStatus": 3, "AutomaticManagedPagefile": True, "BootupState": "Normal boot",
@@ -100,13 +101,13 @@ def _volume(host: Host, volume: Volume) -> Instance:
     return {
         "Automount": True, "BlockSize": volume.block_size if medium else None, "BootVolume": volume.boot,
         "Capacity": volume.capacity if medium else None, "Caption": volume.display, "Compressed": False,
-        "CreationClassName": "Win32_Volume", "DeviceID": volume.device_id, "DirtyBitSet": False,
+        "CreationClassName": "Win32_Volume", "DeviceID": volume.device_id, "DirtyBitSet": volume.dirty,
         "DriveLetter": f"{volume.letter}:" if volume.letter else None, "DriveType": volume.drive_type,
         "FileSystem": volume.file_system if medium else None, "FreeSpace": volume.free() if medium else None,
-        "IndexingEnabled": True, "Label": volume.label or None, "MaximumFileNameLength": 255, "Name": volume.display,
+        "IndexingEnabled": True, "Label": volume.label or None, "Name": volume.display,
+        "MaximumFileNameLength": volume.traits.longest_name,
         "PageFilePresent": volume.pagefile, "QuotasEnabled": False, "SerialNumber": volume.serial,
-        "SupportsDiskQuotas": volume.file_system == "NTFS",
-        "SupportsFileBasedCompression": volume.file_system == "NTFS",
+        "SupportsDiskQuotas": volume.traits.quotas, "SupportsFileBasedCompression": volume.traits.compression,
         "SystemCreationClassName": "Win32_ComputerSystem", "SystemName": host.name, "SystemVolume": volume.system,
     }  # fmt: skip
 
@@ -118,8 +119,8 @@ def _logical_disks(host: Host) -> list[Instance]:
         "DriveType": each.drive_type,
         "FileSystem": each.file_system, "FreeSpace": each.free(), "MaximumComponentLength": 255,
         "MediaType": 12 if each.drive_type == 3 else 11, "Name": f"{each.letter}:", "Size": each.capacity,
-        "SupportsDiskQuotas": False, "SupportsFileBasedCompression": each.file_system == "NTFS",
-        "SystemCreationClassName": "Win32_ComputerSystem", "SystemName": host.name, "VolumeDirty": False,
+        "SupportsDiskQuotas": False, "SupportsFileBasedCompression": each.traits.compression,
+        "SystemCreationClassName": "Win32_ComputerSystem", "SystemName": host.name, "VolumeDirty": each.dirty,
         "VolumeName": each.label, "VolumeSerialNumber": f"{each.serial:08X}",
     } for each in host.volumes if each.letter]  # fmt: skip
 
@@ -141,6 +142,14 @@ def _page_files(host: Host) -> list[Instance]:
         "Description": f"{each.letter}:\\pagefile.sys", "InstallDate": host.boot_time,
         "Name": f"{each.letter}:\\pagefile.sys", "PeakUsage": 12, "TempPageFile": False,
     } for each in host.volumes if each.pagefile and each.letter]  # fmt: skip
+
+
+def _shares(host: Host) -> list[Instance]:
+    return [{
+        "AccessMask": None, "AllowMaximum": each.limit == 0, "Caption": each.description or each.name,
+        "Description": each.description, "MaximumAllowed": each.limit or None, "Name": each.name, "Path": each.path,
+        "Status": "OK", "Type": each.kind,
+    } for each in host.shares.list()]  # fmt: skip
 
 
 def _processes(host: Host) -> list[Instance]:
@@ -183,12 +192,13 @@ def _process_methods(host: Host) -> dict[str, Callable[[User, Mapping[str, Any]]
 def _services(host: Host) -> list[Instance]:
     return [{
         "AcceptPause": False, "AcceptStop": each.can_stop and each.status == "Running", "Caption": each.display_name,
-        "CreationClassName": "Win32_Service", "DelayedAutoStart": False, "DisplayName": each.display_name,
-        "ErrorControl": "Normal", "ExitCode": 0 if each.status == "Running" else 1077, "Name": each.name,
+        "CreationClassName": "Win32_Service", "DelayedAutoStart": each.delayed, "DisplayName": each.display_name,
+        "ErrorControl": "Normal", "ExitCode": each.exit_code, "Name": each.name,
         "PathName": each.image, "ProcessId": each.process.pid if each.process else 0, "ServiceSpecificExitCode": 0,
         "ServiceType": "Share Process" if "svchost" in each.image else "Own Process",
         "StartMode": _START_MODES[each.start_type], "StartName": each.account, "Started": each.status == "Running",
-        "State": each.status, "Status": "OK", "SystemCreationClassName": "Win32_ComputerSystem",
+        "State": _SERVICE_STATES.get(each.status, each.status), "Status": "OK",
+        "SystemCreationClassName": "Win32_ComputerSystem",
         "SystemName": host.name, "TagId": 0, "WaitHint": 0,
     } for each in host.services.list()]  # fmt: skip
 

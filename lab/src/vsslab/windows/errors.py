@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+INVALID_FUNCTION = 1
 NOT_FOUND = 2
 PATH_NOT_FOUND = 3
 ACCESS_DENIED = 5
@@ -18,7 +19,10 @@ NOT_SAME_DEVICE = 17
 WRITE_PROTECT = 19
 NOT_READY = 21
 SHARING_VIOLATION = 32
+NOT_SUPPORTED = 50
 BAD_NETPATH = 53
+BAD_NET_NAME = 67
+ALREADY_ASSIGNED = 85
 INVALID_PARAMETER = 87
 DISK_FULL = 112
 INVALID_NAME = 123
@@ -31,16 +35,57 @@ NONE_MAPPED = 1332
 CANNOT_RESOLVE = 1921
 NOT_A_REPARSE_POINT = 4390
 INVALID_OWNER = 1307
+CREDENTIAL_CONFLICT = 1219
+LOGON_FAILURE = 1326
+ACCOUNT_DISABLED = 1331
+ACCOUNT_LOCKED = 1909
+SYMLINK_DISABLED = 1463
+NOT_CONNECTED = 2250
+DEVICE_NOT_CONNECTED = 1167
+
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
+_LANGUAGE = "language-"
 
 
 @functools.cache
 def data(name: str) -> Any:
-    """The parsed YAML table `name` of windows/data; the same object each time: do not change it."""
-    return yaml.safe_load((resources.files(__package__) / "data" / name).read_text(encoding="utf-8"))
+    """The parsed YAML table `name` of windows/data, every further language laid over it; do not change the result.
+
+    A file language-XX.yml there adds a language: its keys are the names of the other tables, and below each the same
+    tree as in that table, with a text where the table has its texts by language.
+    """
+    table = _read(name)
+    for short, extra in _languages().items():
+        if name in extra:
+            _overlay(table, extra[name], short)
+    return table
+
+
+@functools.cache
+def _languages() -> dict[str, Any]:
+    files = (each.name for each in (resources.files(__package__) / "data").iterdir())
+    tables = sorted(each for each in files if each.startswith(_LANGUAGE))
+    return {each.removeprefix(_LANGUAGE).removesuffix(".yml"): _read(each) for each in tables}
+
+
+def _read(name: str) -> Any:
+    text = (resources.files(__package__) / "data" / name).read_text(encoding="utf-8")
+    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
+
+
+def _overlay(table: dict[Any, Any], extra: dict[Any, Any], short: str) -> None:
+    for key, value in extra.items():
+        if key not in table:
+            table[key] = value
+        elif isinstance(value, dict):
+            _overlay(table[key], value, short)
+        else:
+            table[key][short] = value
 
 
 def message(code: int, language: str) -> str:
-    """The system's message for a Win32 error in a language tag such as 'de-DE'; English where no other is known.
+    """The system's message for a Win32 error in a language by its tag; English where no other is known.
 
     Source: Win32 "System Error Codes"; unknown codes read as Windows' own fallback, "Unknown error".
     """
@@ -70,5 +115,5 @@ class WinError(Exception):
         return hresult(self.code)
 
     def localized(self, language: str) -> str:
-        """The system's message in the language of a host, for example 'fr-FR'."""
-        return message(self.code, language)
+        """The system's message in the language of a host, by its tag; the laboratory's own words stay."""
+        return self.text if self.text != message(self.code, "en-US") else message(self.code, language)

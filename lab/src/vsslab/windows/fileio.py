@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from . import inodes
 from .clock import UTC
 from .errors import (
     ACCESS_DENIED,
@@ -51,7 +53,10 @@ _ERRNO = {
 
 @dataclass(frozen=True)
 class FileStat:
-    """What Windows tells about a file, folder or link. Times aware, UTC; `attributes` File Attribute Constants."""
+    """What Windows tells about a file, folder or link. Times aware, UTC; `attributes` File Attribute Constants.
+
+    `junction`: the link is a junction or a volume's mount point (IO_REPARSE_TAG_MOUNT_POINT), not a symbolic link.
+    """
 
     path: str
     name: str
@@ -62,6 +67,7 @@ class FileStat:
     accessed: datetime.datetime
     attributes: int
     link_target: str | None = None
+    junction: bool = False
 
 
 @contextlib.contextmanager
@@ -88,8 +94,11 @@ class Writer:
 
     def __init__(self, files: FileView, place: Located, append: bool) -> None:
         self._files, self._place = files, place
+        self._gate = (place.view or files).names.gate
+        self._root = None if place.volume is None else place.volume.root
         with as_windows(place.path):
             before = place.real.stat().st_size if place.exists else 0
+            self._left(inodes.own(place.real, self._root, keep=append))
             self._stream: BinaryIO = place.real.open("ab" if append else "wb", buffering=0)
         if not append and before and place.volume is not None:
             place.volume.charge(-before)
@@ -97,16 +106,40 @@ class Writer:
     def write(self, data: bytes) -> None:
         """Append `data`; WinError 112 when it does not fit on the volume (nothing of it is written then)."""
         volume = self._place.volume
-        with self._files.names.gate.writing(volume):
+        with self._gate.writing(volume):
             if volume is not None and not volume.charge(len(data)):
                 raise WinError(DISK_FULL, self._place.path)
             with as_windows(self._place.path):
+                self._own()
                 self._stream.write(data)
+
+    def _left(self, size: int) -> None:
+        if self._place.volume is not None:
+            self._place.volume.changed += size
+
+    def _own(self) -> None:
+        """A shadow copy made since the file was opened keeps what was written up to its moment."""
+        volume = self._place.volume
+        if volume is None or not volume.shared:
+            return
+        found = os.fstat(self._stream.fileno())
+        live = os.lstat(self._place.real) if self._place.real.exists() else None
+        if not found.st_nlink or (live is not None and live.st_ino == found.st_ino and not inodes.shared(found)):
+            return
+        if live is None:
+            raise RuntimeError(
+                f"vsslab does not simulate that {self._place.path} is renamed or deleted and then shadow copied while "
+                "it is being written."
+            )
+        self._left(inodes.own(self._place.real, self._root))
+        self._stream.close()
+        self._stream = self._place.real.open("ab", buffering=0)
 
     def close(self) -> None:
         """Close the file and stamp it with the host's time."""
         self._stream.close()
-        self._files.stamp(self._place)
+        with self._gate.writing(self._place.volume):
+            self._files.stamp(self._place)
 
     def __enter__(self) -> Writer:
         return self

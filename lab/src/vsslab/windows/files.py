@@ -14,12 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from . import sddl
+from . import inodes, sddl
 from .errors import (
     ACCESS_DENIED,
     ALREADY_EXISTS,
+    INVALID_FUNCTION,
     INVALID_NAME,
-    INVALID_PARAMETER,
+    NAME_TOO_LONG,
     NOT_A_DIRECTORY,
     NOT_A_REPARSE_POINT,
     NOT_SAME_DEVICE,
@@ -43,8 +44,8 @@ from .fileio import (
 )
 from .fileview import FileView
 from .metadata import Metadata
-from .namespace import Located
-from .paths import child, fold
+from .namespace import JUNCTION, Located
+from .paths import MAX_FOLDER, child, fold, parse
 from .volumes import Volume
 
 __all__ = ["ARCHIVE", "DIRECTORY", "HIDDEN", "READONLY", "REPARSE_POINT", "SYSTEM", "FileStat", "FileSystem", "Writer"]
@@ -81,6 +82,8 @@ class FileSystem(FileView):
     def _stat(self, place: Located, path: str) -> FileStat:
         with as_windows(path):
             real = place.real.lstat()
+        if place.metadata.guard is not None:
+            place.metadata.guard.check(place.real, real)
         record = place.metadata.get(place.parts)
         folder = place.is_dir
         bits = record.attributes if record is not None and record.attributes is not None else 0 if folder else ARCHIVE
@@ -92,8 +95,9 @@ class FileSystem(FileView):
             record.created if record is not None and record.created is not None else min(modified, real.st_ctime_ns)
         )
         name = place.parts[-1] if place.parts else path
+        junction = place.tag == JUNCTION
         return FileStat(path, name, folder, 0 if folder else real.st_size, moment_of(created), moment_of(modified),
-                        moment_of(max(modified, real.st_atime_ns)), bits or 0x80, place.link)  # fmt: skip
+                        moment_of(max(modified, real.st_atime_ns)), bits or 0x80, place.link, junction)  # fmt: skip
 
     def listdir(self, path: str) -> list[FileStat]:
         """What a folder holds, sorted as NTFS sorts; WinError 267 when it is no folder, 5 when it may not be read."""
@@ -133,8 +137,9 @@ class FileSystem(FileView):
         if place.is_dir:
             raise WinError(ACCESS_DENIED, path)
         self._demand(place, sddl.READ_DATA, path)
+        guard = place.metadata.guard
         with as_windows(path):
-            return place.real.open("rb")
+            return open(place.real, "rb", opener=inodes.without_a_trace) if guard is None else guard.open(place.real)
 
     # -- changing --------------------------------------------------------------------------------------------------
     def write(self, path: str, data: bytes, append: bool = False) -> None:
@@ -149,7 +154,7 @@ class FileSystem(FileView):
                 self._open_for_writing(place, path, append)
             else:
                 self._created(place, path, sddl.WRITE_DATA)
-            return Writer(self, place, append)
+            return Writer(place.view or self, place, append)
 
     def _open_for_writing(self, place: Located, path: str, append: bool) -> None:
         record = place.metadata.get(place.parts)
@@ -158,7 +163,10 @@ class FileSystem(FileView):
         self._demand(place, sddl.APPEND_DATA if append else sddl.WRITE_DATA, path)
 
     def mkdir(self, path: str, parents: bool = False) -> None:
-        """Create a folder; with `parents` the missing ones above it too, and an existing one is no error."""
+        """Create a folder; with `parents` the missing ones above it too, and an existing one is no error.
+
+        WinError 206 from 248 characters on, but for the long form ("CreateDirectory": room for an 8.3 name in it).
+        """
         if parents:
             self._make_parents(path)
         with self._changing(path) as place:
@@ -166,6 +174,8 @@ class FileSystem(FileView):
                 if parents and place.is_dir:
                     return
                 raise WinError(ALREADY_EXISTS, path)
+            if len(place.path) >= MAX_FOLDER and not path.startswith("\\\\?\\"):
+                raise WinError(NAME_TOO_LONG, path)
             self._created(place, path, sddl.APPEND_DATA)
             with as_windows(path):
                 place.real.mkdir()
@@ -190,7 +200,7 @@ class FileSystem(FileView):
             if record is not None and (record.attributes or 0) & READONLY:
                 raise WinError(ACCESS_DENIED, path)
             with as_windows(path):
-                size = place.real.stat().st_size
+                size = 0 if place.link is not None else place.real.stat().st_size
                 place.real.unlink()
             self._removed(place, size)
 
@@ -206,6 +216,8 @@ class FileSystem(FileView):
                 else:
                     place.real.rmdir()
             self._removed(place, 0)
+        if place.link is not None and place.view is None:
+            self._host.volumes.forget_mount(place.path)
 
     def remove_tree(self, path: str) -> None:
         """Delete a folder with everything in it; links in it are removed, never entered."""
@@ -244,20 +256,45 @@ class FileSystem(FileView):
         self.set_times(dst_path, modified=info.modified)
         self.set_attributes(dst_path, info.attributes)
 
-    def symlink(self, link: str, target: str) -> None:
-        """Create a directory link (mklink /d); the target is kept word for word. Administrators only: WinError 1314."""
-        if self._user is not None and not self._user.administrator:
-            raise WinError(PRIVILEGE_NOT_HELD, link)
+    def symlink(self, link: str, target: str, *, to_file: bool = False) -> None:
+        """Create a directory link (mklink /d), or a file's; the target is kept word for word.
+
+        Administrators only: WinError 1314. 1 where the file system has no links ("CreateSymbolicLink").
+        """
+        with self._changing(link) as place:
+            user = (place.view or self)._user
+            if user is not None and not user.administrator:
+                raise WinError(PRIVILEGE_NOT_HELD, link)
+            if place.exists:
+                raise WinError(ALREADY_EXISTS, link)
+            if place.volume is not None and not place.volume.traits.links:
+                raise WinError(INVALID_FUNCTION, link)
+            if not target or "\0" in target:
+                raise WinError(INVALID_NAME, target)
+            self._created(place, link, sddl.WRITE_DATA if to_file else sddl.APPEND_DATA)
+            with as_windows(link):
+                place.real.symlink_to(target)
+            if to_file:
+                place.metadata.edit(place.parts).to_file = True
+
+    def junction(self, link: str, target: str) -> None:
+        """Create a junction (mklink /j): like a directory link, but to an absolute path only and without a privilege.
+
+        WinError 183 when the name is taken, 123 for a target that is on no local volume (assumed). Source: "Hard Links
+        and Junctions" (Windows documentation).
+        """
+        local = target.startswith("\\\\?\\") or target[1:3] == ":\\"
+        if not local or parse(target).unc is not None:
+            raise WinError(INVALID_NAME, target)
         with self._changing(link) as place:
             if place.exists:
                 raise WinError(ALREADY_EXISTS, link)
-            if place.volume is not None and not place.volume.has_acls:
-                raise WinError(INVALID_PARAMETER, link)
-            if not target or "\0" in target:
-                raise WinError(INVALID_NAME, target)
+            if place.volume is not None and not place.volume.traits.links:
+                raise WinError(INVALID_FUNCTION, link)
             self._created(place, link, sddl.APPEND_DATA)
             with as_windows(link):
                 place.real.symlink_to(target)
+            place.metadata.edit(place.parts).junction = True
 
     def unlink_dir(self, link: str) -> None:
         """Remove a directory link; WinError 4390 when it is none."""
@@ -280,6 +317,7 @@ class FileSystem(FileView):
             if modified is not None:
                 nanoseconds = to_nanoseconds(modified)
                 with as_windows(path):
+                    inodes.own(place.real, None if place.volume is None else place.volume.root)
                     os.utime(place.real, ns=(nanoseconds, nanoseconds), follow_symlinks=False)
             if created is not None:
                 place.metadata.edit(place.parts).created = to_nanoseconds(created)

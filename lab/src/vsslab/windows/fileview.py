@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from . import sddl
+from . import inodes, sddl
 from .errors import ACCESS_DENIED, INVALID_OWNER, NOT_FOUND, WRITE_PROTECT, WinError
 from .fileio import to_nanoseconds
 from .namespace import Located, Namespace
+from .paths import WinPath
 from .users import SERVICES, User
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class FileView:
         self.cwd = "C:\\"
         self._user: User | None = None
         self._backup = False
+        self._share_rights: int | None = None  # what the share lets its user do at most, where one is used
         self._lock = threading.RLock()
 
     def as_user(self: View, user: User, *, backup: bool = False, cwd: str | None = None) -> View:
@@ -44,9 +46,19 @@ class FileView:
         other.cwd = cwd or self.cwd
         return other
 
+    def through_share(self: View, user: User, rights: int) -> View:
+        """The same files for a client on another host, let in as `user` by a share that gives at most `rights`."""
+        other = self.as_user(user)
+        other._share_rights = rights
+        return other
+
     def locate(self, path: str, *, follow: bool = False) -> Located:
         """Where a path leads; a missing last name is no error (see `Located.exists`)."""
-        return self.names.locate(path, cwd=self.cwd, follow=follow)
+        mapped = self._host.mappings.expand(path, self._user)
+        return self.names.locate(mapped, cwd=self.cwd, follow=follow, remote=self._remote)
+
+    def _remote(self, parsed: WinPath, path: str, follow: bool) -> Located:
+        return self._host.mappings.locate(self._user, parsed, path, follow=follow)
 
     def _existing(self, path: str, *, follow: bool = False) -> Located:
         place = self.locate(path, follow=follow)
@@ -79,10 +91,11 @@ class FileView:
                 record.aces = tuple(each for each in wanted.aces if not each.inherited)
 
     def _demand_ownership(self, place: Located, owner: str, path: str) -> None:
-        if self._user is None or self._user.administrator:
+        user = (place.view or self)._user
+        if user is None or user.administrator:
             return
         self._demand(place, sddl.WRITE_OWNER, path)
-        if owner != self._user.sid:
+        if owner != user.sid:
             raise WinError(INVALID_OWNER, path)
 
     def _descriptor(self, place: Located) -> sddl.Descriptor:
@@ -90,6 +103,11 @@ class FileView:
 
     def _demand(self, place: Located, rights: int, path: str) -> None:
         """WinError 5 unless the account of this view has these rights."""
+        if place.view is not None and place.view is not self:
+            place.view._demand(place, rights, path)
+            return
+        if self._share_rights is not None and rights & ~self._share_rights:
+            raise WinError(ACCESS_DENIED, path)
         if self._user is None or self._backup:
             return
         if not sddl.allows(self._descriptor(place), self._user.sids, rights):
@@ -107,10 +125,15 @@ class FileView:
         """Where a change to `path` happens: in a writable tree (WinError 19), one change at a time, and none while
         writes to the volume are held by somebody else.
         """
-        gate = self.names.gate
+        owner: FileView = self
         while True:
-            with self._lock:
+            gate = owner.names.gate
+            with owner._lock:
                 place = self._existing(path, follow=follow) if existing else self.locate(path, follow=follow)
+                lives_in = place.view or self
+                if lives_in.names is not owner.names:  # on another host: never both locks, two hosts could meet
+                    owner = lives_in
+                    continue
                 if place.read_only:
                     raise WinError(WRITE_PROTECT, path)
                 if gate.enter(place.volume):
@@ -137,6 +160,9 @@ class FileView:
 
     def _created(self, place: Located, path: str, right: int) -> None:
         """A new name is about to appear: check the folder's security, note its time and owner."""
+        if place.view is not None and place.view is not self:
+            place.view._created(replace(place, view=None), path, right)
+            return
         self._demand_in_parent(place, right, path)
         record = place.metadata.edit(place.parts)
         record.created = to_nanoseconds(self._host.clock.now())
@@ -144,11 +170,14 @@ class FileView:
         if user is not None and not user.administrator:
             record.owner = user.sid
         if user is not None and user.sid not in SERVICES:
-            record.group = f"{self._host.users.machine_sid}-513"
+            # Domain Computers, Domain Users, and on a machine of its own the group None
+            record.group = f"{user.sid.rpartition('-')[0]}-{515 if user.name.endswith('$') else 513}"
 
     def stamp(self, place: Located) -> None:
-        """Give a place that was just written the host's time, where its clock is not the machine's."""
-        if not self._host.clock.real:
-            nanoseconds = to_nanoseconds(self._host.clock.now())
+        """Give a place that was just written its host's time, where that clock is not the machine's."""
+        clock = (place.view or self)._host.clock
+        if not clock.real:
+            nanoseconds = to_nanoseconds(clock.now())
             with contextlib.suppress(FileNotFoundError):
+                inodes.own(place.real, None if place.volume is None else place.volume.root)
                 os.utime(place.real, ns=(nanoseconds, nanoseconds), follow_symlinks=False)

@@ -9,21 +9,27 @@ import contextlib
 import datetime
 import hashlib
 import re
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..faults import Faults
 from ..trace import Trace
-from . import skeleton
+from . import power, skeleton, state
 from .cim import Cim
 from .clock import Clock
+from .endpoints import DEFAULT, Endpoint, default_endpoint
 from .errors import WinError
 from .events import Events
 from .files import FileSystem
+from .network import Mappings
 from .processes import Processes, Program
 from .profile import Language, Profile, language_of, profile_of
+from .registry import Registry
 from .services import Services
+from .shares import Shares
 from .tasks import Tasks
 from .users import SERVICES, User, Users
 from .volumes import GIB, Volume, Volumes, derived_guid
@@ -37,12 +43,33 @@ class Programs(dict[str, Program]):
     def __init__(self, host: Host) -> None:
         super().__init__()
         self._host = host
+        self._unseen: set[str] = set()  # programs whose files nobody has looked for yet
 
     def __setitem__(self, name: str, main: Program) -> None:
         super().__setitem__(name.lower(), main)
         path = f"{self._host.windows}\\System32\\{name.lower()}"
         if not self._host.files.exists(path):
             self._host.files.write(path, b"MZ" + name.lower().encode())
+
+    def provide(self, programs: Mapping[str, Program]) -> None:
+        """Enter many at once, by lower-case file name; their files are made when somebody looks for them."""
+        self.update(programs)
+        self._unseen.update(programs)
+        self._host.files.names.before = self._looked_for
+
+    def _looked_for(self, parts: tuple[str, ...]) -> None:
+        last = [each.lower() for each in parts[-2:]]
+        if last[-1:] == ["system32"]:
+            wanted = set(self._unseen)
+        elif len(last) == 2 and last[0] == "system32" and last[1] in self._unseen:
+            wanted = {last[1]}
+        else:
+            return
+        self._unseen -= wanted
+        folder = self._host.volumes.boot.root / "Windows" / "System32"
+        for name in wanted:
+            with contextlib.suppress(FileExistsError), (folder / name).open("xb") as stream:
+                stream.write(b"MZ" + name.encode())
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name.lower() if isinstance(name, str) else name)
@@ -52,7 +79,10 @@ class Host:
     """A Windows host. Nothing here knows of shadow copies or of the wire; `vss` is set by `vsslab.vss.install(host)`.
 
     `root` is the host's real folder; volumes given without a folder get one below it. `copy_rate` bounds robocopy
-    (bytes a second, None: as fast as the disk); `apps` holds the applications that run on the host.
+    (bytes a second, None: as fast as the disk); `apps` holds the applications that run on the host; `network` the other
+    hosts of the laboratory by name; `utf8` makes UTF-8 its ANSI and OEM code page; `state` is running, restarting (for
+    `restart_seconds`) or off; `previous_versions(volume, moment)` gives the device of a shadow copy that Previous
+    Versions shows for that moment, if any; `pending_renames` (old, new or None) are done at the next start.
     """
 
     def __init__(  # noqa: PLR0913 - everything a scenario says about a host, by keyword
@@ -70,11 +100,14 @@ class Host:
         time_zone: str = "UTC",
         domain: str = "WORKGROUP",
         copy_rate: float | None = None,
+        utf8: bool = False,
+        restart_seconds: float = 0.0,
     ) -> None:
         self.name = name.upper()
         self.root = root
         self.profile = profile_of(profile)
-        self.language = language_of(language)
+        spoken = language_of(language)
+        self.language = spoken.in_utf8() if utf8 else spoken
         self.faults = faults if faults is not None else Faults()
         self.trace = trace if trace is not None else Trace()
         self.time_zone = time_zone
@@ -83,15 +116,35 @@ class Host:
         self.copy_rate = copy_rate
         self.windows = "C:\\Windows"
         self.boot_time: datetime.datetime = self.clock.now() - datetime.timedelta(hours=1)
+        self.state = "running"
+        self.network: Mapping[str, Host] = {}
+        self.previous_versions: Callable[[Volume, datetime.datetime], str | None] | None = None
         self.vss: Any = None
+        self.engine: Any = None  # a real PowerShell engine that runs this host's pipelines instead of ours
         self.apps: dict[str, Any] = {}
+        self.authentication: frozenset[str] = frozenset()  # what WinRM offers here; empty: as everywhere
+        self.endpoints: dict[str, Endpoint] = {DEFAULT: default_endpoint()}
+        self.refusals: Counter[str] = Counter()  # what was asked for and is not simulated, over the host's life
+        self.said: set[str] = set()  # notes for the log that are worth saying once a host
+        self.restart_seconds = restart_seconds
+        self.went_down: datetime.datetime | None = None
+        self.crashed = False
+        self.pending_renames: list[tuple[str, str | None]] = []
+        self._power, self._closing = threading.Lock(), threading.Event()
         self.on_reboot: list[Callable[[], None]] = []
+        self.on_boot: list[Callable[[], None]] = []
+        self.on_winrm_restart: list[Callable[[], None]] = []
         self.on_close: list[Callable[[], None]] = []
-        self.users = Users(self.name, self.language.tag)
+        if self.profile.domain_controller and not self.joined:
+            raise ValueError(f"{self.name} is a domain controller and needs a domain with a dot in its name.")
+        self.users = Users(self.name, self.language.tag, domain=domain)
         for each in users:
             self.add_user(each)
         self.volumes = Volumes(self._volume(each) for each in volumes)
         self._complete_volumes()
+        self.shares = Shares(self)
+        self.mappings = Mappings(self)
+        self.registry = Registry(self)
         self.files = FileSystem(self)
         skeleton.build(self)
         self.programs = Programs(self)
@@ -131,6 +184,11 @@ class Host:
         if not any(each.system for each in self.volumes):
             first.system = True
 
+    @property
+    def joined(self) -> bool:
+        """True for a member of a domain (a domain has a dot in its name, a workgroup has none)."""
+        return "." in self.domain
+
     def environment(self, user: User | None = None) -> dict[str, str]:
         """The environment variables of a process on this host, those of its account included."""
         system32 = f"{self.windows}\\System32"
@@ -156,43 +214,85 @@ class Host:
         known = {name.lower(): value for name, value in self.environment(user).items()}
         return re.sub(r"%([^%]+)%", lambda found: known.get(found[1].lower(), found[0]), text)
 
-    def reboot(self) -> None:
-        """Restart: every process ends (shells and tasks with them), the callbacks of `on_reboot` run, boot time is now.
+    def reboot(self, seconds: float | None = None, *, unexpected: bool = False, by: User | None = None) -> None:
+        """Restart, and return when the host is up again; harmless while it is down already.
 
-        Demand-started services are stopped, automatic ones run; tasks with a boot trigger start.
+        Every process ends (shells and tasks with them), the callbacks of `on_reboot` run; the host is `restarting` for
+        `seconds` of its clock (None: its `restart_seconds`) and serves nothing; then automatic services run, tasks with
+        a boot trigger start, and the callbacks of `on_boot` run. `unexpected`: a crash, no goodbye in the event log.
         """
-        self.trace.write("reboot", self.name)
-        self.tasks.halt()
-        self.processes.kill_all()
-        for callback in tuple(self.on_reboot):
+        with self._power:
+            if self.state != power.RUNNING:
+                return
+            power.go_down(self, power.RESTARTING, unexpected=unexpected, by=by)
+            self.clock.sleep(self.restart_seconds if seconds is None else seconds, self._closing)
+            if not self._closing.is_set():
+                power.come_up(self)
+
+    def begin_reboot(self, seconds: float | None = None, *, delay: float = 0.0, by: User | None = None) -> None:
+        """Restart after `delay` seconds, without the caller waiting: what a program on the host itself can do."""
+
+        def work() -> None:
+            if not self.clock.sleep(delay, self._closing):
+                self.reboot(seconds, by=by)
+
+        self.clock.spawn(work, name=f"{self.name}:reboot")
+
+    def shut_down(self, *, unexpected: bool = False, by: User | None = None) -> None:
+        """Switch the host off; it serves nothing until `power_on`."""
+        with self._power:
+            if self.state == power.RUNNING:
+                power.go_down(self, power.OFF, unexpected=unexpected, by=by)
+
+    def power_on(self) -> None:
+        """Switch the host on; it is up when this returns."""
+        with self._power:
+            if self.state == power.OFF:
+                power.come_up(self)
+
+    def restart_winrm(self) -> None:
+        """The service WinRM restarts: its sessions end with everything that runs in them, the host goes on."""
+        self.trace.write("service", self.name, service="WinRM", what="restarted")
+        for callback in tuple(self.on_winrm_restart):
             callback()
-        self.boot_time = self.clock.now()
-        self.services.boot()
-        self.tasks.boot()
 
     def close(self) -> None:
         """End everything that runs on the host; the files stay."""
+        self._closing.set()
         self.tasks.close()
+        self.services.close()
         self.processes.kill_all()
         for callback in tuple(self.on_close):
             callback()
 
+    def dump(self) -> dict[str, Any]:
+        """Everything the host keeps, as plain data for JSON (passwords too); not the content of its volumes."""
+        return state.dump(self)
+
+    def load(self, data: dict[str, Any]) -> None:
+        """Take over what `dump` gave; ValueError when it is not this host's."""
+        state.load(self, data)
+
     def ledger(self) -> dict[str, Any]:
         """Everything that can be left behind, as plain data in a fixed order, for a comparison before and after.
 
-        Shadow copies, links, exposures, volumes and mounts, tasks, event sources, files in the folders that tools
-        use for their work, services that do not run or do, programs that run.
+        Shadow copies, links, exposures, volumes and mounts, shares and mappings, tasks, event sources, files in the
+        folders that tools use for their work, services that do not run or do, programs that run.
         """
         return {
             "shadow_copies": self._shadows(),
             "links": self.files.links(),
             "exposures": self.files.exposures(),
             "mounts": {each.device_id: sorted(each.names[:-1]) for each in sorted(self.volumes, key=lambda v: v.guid)},
+            "shares": sorted(f"{each.name} -> {each.path}" for each in self.shares.list() if not each.special),
+            "mappings": self.mappings.names(),
             "tasks": sorted(f"{each.path}{each.name} {each.state}" for each in self.tasks.list()),
             "event_sources": self.events.added_sources(),
             "files": {path: value for folder in self._scratch() for path, value in self._tree(folder).items()},
             "services": {each.name: each.status for each in self.services.list()},
             "programs": sorted(each.name for each in self.processes.list() if each.name.lower() in self.programs),
+            "registry": self.registry.added(),
+            "endpoints": sorted(self.endpoints),
         }
 
     def _shadows(self) -> list[str]:

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import copy
+import os
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
 
 from . import sddl
 from .paths import key
@@ -17,7 +20,10 @@ OWNER = sddl.ALIASES["BA"]
 
 @dataclass
 class Record:
-    """One file or folder; None means: as Windows has it when nobody said anything. `created` in ns since 1970."""
+    """One file or folder; None means: as Windows has it when nobody said anything. `created` in ns since 1970.
+
+    `junction`: the link there is a junction (mklink /j), not a symbolic link; `to_file`: it is a file's link.
+    """
 
     attributes: int | None = None
     created: int | None = None
@@ -25,10 +31,27 @@ class Record:
     group: str | None = None
     aces: tuple[sddl.Ace, ...] | None = None
     protected: bool = False
+    junction: bool = False
+    to_file: bool = False
+
+
+class Guard(Protocol):
+    """Watches over a tree that must stay as it is: a shadow copy."""
+
+    def check(self, real: Path, found: os.stat_result) -> None:
+        """Raise when the real file is not what it was when the tree was made."""
+
+    def open(self, real: Path) -> BinaryIO:
+        """The checked file, open for reading; reading fails as on Windows once the tree is gone."""
 
 
 class Metadata:
-    """The records of one tree, by path below its root; names are compared as Windows compares them."""
+    """The records of one tree, by path below its root; names are compared as Windows compares them.
+
+    `guard` is set on the records of a shadow copy.
+    """
+
+    guard: Guard | None = None
 
     def __init__(self, root: sddl.Descriptor) -> None:
         self._root = root
@@ -56,10 +79,18 @@ class Metadata:
         target.forget(new)
         target._records.update(moved)
 
+    def records(self) -> dict[str, Record]:
+        """Every record by path."""
+        return dict(self._records)
+
+    def replace_all(self, records: dict[str, Record]) -> None:
+        """Have these records instead of those there are."""
+        self._records = dict(records)
+
     def copy(self) -> Metadata:
         """The records as they are now: those of a shadow copy."""
         other = Metadata(self._root)
-        other._records = copy.deepcopy(self._records)
+        other._records = {path: copy.copy(record) for path, record in self._records.items()}  # values never change
         return other
 
     def descriptor(self, parts: tuple[str, ...], *, folder: bool) -> sddl.Descriptor:

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a Windows path to a real file: volumes, mount folders, devices, directory links, names without case.
+"""From a Windows path to a real file: volumes, mount folders, devices, links, junctions, names without case.
 
-A directory link or mount point is a real symbolic link whose text is the Windows target, word for word; the machine
+A link, junction or mount point is a real symbolic link whose text is the Windows target, word for word; the machine
 below never follows it. So a real copy of a volume's folder (links copied as links) keeps them, as a shadow copy does,
 and a mount point inside a shadow copy leads to the live volume, as it does on Windows.
 """
@@ -16,15 +16,20 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import sddl
-from .errors import CANNOT_RESOLVE, PATH_NOT_FOUND, WinError
+from .errors import BAD_NETPATH, CANNOT_RESOLVE, NOT_READY, PATH_NOT_FOUND, SYMLINK_DISABLED, WinError
 from .metadata import Metadata
 from .paths import WinPath, fold, key, parse, root_folder
 from .volumes import Volume, Volumes
 
+if TYPE_CHECKING:
+    from .fileview import FileView
+
+JUNCTION, SYMLINK = 0xA0000003, 0xA000000C  # IO_REPARSE_TAG_MOUNT_POINT, IO_REPARSE_TAG_SYMLINK
 MAX_LINKS = 31  # reparse points on one path ("Reparse Points and File Operations")
 _TI = sddl.TRUSTED_INSTALLER
 # What a freshly formatted volume gives, and what Windows' set-up gives to the one that holds Windows.
@@ -53,7 +58,8 @@ class Located:
     """Where a path leads. `link` is set when the path itself is a link that was not followed: its Windows target.
 
     `path` is the path as it was asked for, in canonical spelling with the names as they stand in the folders;
-    `parts` are the names below the root of the tree that `metadata` and `read_only` belong to.
+    `parts` are the names below the root of the tree that `metadata` and `read_only` belong to. `view` is set when the
+    place is on another host (a UNC path): the files of that host as the account that was let in there.
     """
 
     real: Path
@@ -64,11 +70,33 @@ class Located:
     metadata: Metadata
     exists: bool
     link: str | None = None
+    view: FileView | None = None
 
     @property
     def is_dir(self) -> bool:
-        """True for folders and for directory links."""
-        return self.link is not None or (self.exists and self.real.is_dir())
+        """True for folders, directory links and junctions."""
+        if self.link is not None:
+            record = self.metadata.get(self.parts)
+            return record is None or not record.to_file
+        return self.exists and self.real.is_dir()
+
+    @property
+    def tag(self) -> int:
+        """The reparse tag: 0 unless the place is a link."""
+        if self.link is None:
+            return 0
+        return tag_of(self.metadata, self.parts, self.link)
+
+
+Remote = Callable[[WinPath, str, bool], Located]
+"""Resolves a UNC path (as it was parsed, as it was asked for, whether to follow a link at its end)."""
+
+
+def tag_of(metadata: Metadata, parts: tuple[str, ...], target: str) -> int:
+    """The reparse tag of a link; a volume's mount point has that of a junction."""
+    record = metadata.get(parts)
+    mounted = target.startswith("\\\\?\\Volume{")
+    return JUNCTION if mounted or (record is not None and record.junction) else SYMLINK
 
 
 @dataclass
@@ -141,6 +169,8 @@ class Gate:
             with self._changed:
                 self._writing[volume.guid] -= 1
                 self._changed.notify_all()
+            if volume.watcher is not None:
+                volume.watcher(volume)
 
     def wait(self, volume: Volume | None) -> None:
         """Wait for the end of a hold."""
@@ -169,6 +199,7 @@ class Namespace:
         self._attached: dict[str, Attachment] = {}
         self._folders: dict[tuple[str, str], Attachment] = {}
         self.gate = Gate()
+        self.before: Callable[[tuple[str, ...]], None] = lambda _parts: None  # told of every path looked for
 
     def metadata_of(self, volume: Volume) -> Metadata:
         """The records of a live volume."""
@@ -177,6 +208,11 @@ class Namespace:
                 root = ROOT_OF_WINDOWS if volume.boot else ROOT_OF_DATA
                 self._metadata[volume.guid] = Metadata(sddl.parse(root if volume.has_acls else ROOT_WITHOUT_ACLS))
             return self._metadata[volume.guid]
+
+    def replace_metadata(self, volume: Volume, records: Metadata) -> None:
+        """The volume holds something else from now on: the records of that."""
+        with self._lock:
+            self._metadata[volume.guid] = records
 
     def attach(self, prefix: str, target: Callable[[], Path], *, read_only: bool, metadata: Metadata | None) -> None:
         """Put a tree at a device path, a drive letter or a folder; ValueError when the place is taken."""
@@ -217,12 +253,26 @@ class Namespace:
         attached = [each[0] for each in self._attached if len(each) == 3]
         return sorted({*attached, *(each.letter for each in self._volumes if each.letter)})
 
-    def locate(self, path: str, *, cwd: str = "C:\\", follow: bool = False) -> Located:
+    def locate(
+        self,
+        path: str,
+        *,
+        cwd: str = "C:\\",
+        follow: bool = False,
+        remote: Remote | None = None,
+        asked_from_elsewhere: bool = False,
+    ) -> Located:
         """Where a path leads; with `follow` a link at its very end is followed too.
 
-        WinError 3 when a folder on the way is missing or the volume is; a missing last name is no error (`exists`).
+        UNC paths, and links to such, go to `remote`. WinError 3 when a folder on the way is missing or the volume is; a
+        missing last name is no error (`exists`). For a client on another host (`asked_from_elsewhere`) symbolic links
+        are not followed, WinError 1463: evaluating remote ones is off ("fsutil behavior", SymlinkEvaluation; that a
+        relative one counts as remote to remote is assumed); junctions are, because the server resolves them.
         """
         shown = root_folder(parse(path, cwd), path)
+        self.before(shown.parts)
+        if shown.unc is not None:
+            return self._elsewhere(shown, path, follow, remote)
         walk = self._enter(shown, path)
         waiting = list(reversed(shown.parts))
         names: list[str] = []
@@ -250,8 +300,20 @@ class Namespace:
                 links += 1
                 if links > MAX_LINKS:
                     raise WinError(CANNOT_RESOLVE, path)
+                if asked_from_elsewhere and tag_of(walk.metadata, (*walk.parts, entry), target) == SYMLINK:
+                    raise WinError(SYMLINK_DISABLED, path)
+                if target.startswith("\\\\") and (share := parse(target)).unc is not None:
+                    rest = (*share.parts, *reversed(waiting))
+                    place = self._elsewhere(WinPath(share.prefix, rest), path, follow, remote)
+                    return replace(place, path=shown.text)
                 walk = self._follow(walk, target, waiting, path)
         return self._found(walk, None, shown, names, exists=os.path.lexists(walk.real))
+
+    @staticmethod
+    def _elsewhere(parsed: WinPath, path: str, follow: bool, remote: Remote | None) -> Located:
+        if remote is None:
+            raise WinError(BAD_NETPATH, path)
+        return remote(parsed, path, follow)
 
     def _attachment(self, walk: _Walk, entry: str) -> Attachment | None:
         """The tree that is attached at a folder of a volume, if any."""
@@ -280,7 +342,10 @@ class Namespace:
         """The tree that a prefix names; WinError 3 when there is none."""
         volume = self._volumes.by_path(parsed.prefix)
         if volume is not None:
-            return _Walk(os.fspath(volume.root), volume.drive_type == 5, volume, self.metadata_of(volume))
+            if not volume.ready:
+                raise WinError(NOT_READY, path)
+            read_only = volume.drive_type == 5 or volume.read_only
+            return _Walk(os.fspath(volume.root), read_only, volume, self.metadata_of(volume))
         attachment = self._attached.get(parsed.prefix.upper())
         if attachment is None:
             raise WinError(PATH_NOT_FOUND, path)

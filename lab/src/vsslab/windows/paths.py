@@ -12,12 +12,23 @@ import functools
 import re
 from dataclasses import dataclass
 
-from .errors import BAD_NETPATH, INVALID_NAME, INVALID_PARAMETER, NAME_TOO_LONG, PATH_NOT_FOUND, WinError
+from .errors import (
+    BAD_NETPATH,
+    INVALID_NAME,
+    INVALID_PARAMETER,
+    NAME_TOO_LONG,
+    NOT_SUPPORTED,
+    PATH_NOT_FOUND,
+    WinError,
+)
 
 MAX_PATH = 260
+MAX_FOLDER = 248
 MAX_NAME = 255
 _INVALID = re.compile(r'[<>:"/|?*\x00-\x1f]')
 _RESERVED = re.compile(r"(?:CON|PRN|AUX|NUL|COM[1-9]|LPT[1-9])(?:\..*)?", re.IGNORECASE)
+_STREAM = re.compile(r'[^<>:"/|?*\x00-\x1f]+:[^<>:"/|?*\x00-\x1f]*(?::\$\w+)?')
+_UNC = re.compile(r"([^\\/:*?\"<>|]+)\\([^\\/:*?\"<>|]+)(?:\\|\Z)")
 _DRIVE = re.compile(r"([A-Za-z]):(\\|\Z)")
 _DEVICES = (
     re.compile(r"Volume\{([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})\}(\\|\Z)", re.IGNORECASE),
@@ -27,7 +38,7 @@ _DEVICES = (
 
 @dataclass(frozen=True)
 class WinPath:
-    r"""A parsed path. `prefix` is 'C:\', '\\?\Volume{guid}\' or '\\?\GLOBALROOT\Device\NAME\'.
+    r"""A parsed path. `prefix` is 'C:\', '\\?\Volume{guid}\', '\\?\GLOBALROOT\Device\NAME\' or '\\host\share\'.
 
     `bare` is True for a device or volume named without the closing backslash: the device itself, not its root folder.
     """
@@ -35,6 +46,14 @@ class WinPath:
     prefix: str
     parts: tuple[str, ...] = ()
     bare: bool = False
+
+    @property
+    def unc(self) -> tuple[str, str] | None:
+        """Host and share of a UNC path, else None."""
+        if self.prefix[:2] != "\\\\" or self.prefix[2] == "?":
+            return None
+        host, share = self.prefix.strip("\\").split("\\")
+        return host, share
 
     @property
     def text(self) -> str:
@@ -56,7 +75,7 @@ def key(parts: tuple[str, ...]) -> str:
 
 @functools.lru_cache(maxsize=8192)
 def parse(path: str, cwd: str = "C:\\") -> WinPath:
-    """A path text, relative ones against `cwd`; WinError 3, 53, 87, 123 or 206 as Windows refuses them."""
+    """A path text, relative ones against `cwd`; WinError 3, 50, 53, 87, 123 or 206 as Windows refuses them."""
     if not path:
         raise WinError(PATH_NOT_FOUND, path)
     if path.startswith("\\\\?\\"):
@@ -65,7 +84,7 @@ def parse(path: str, cwd: str = "C:\\") -> WinPath:
     if text.startswith("\\\\.\\"):
         return _literal("\\\\?\\" + text[4:])
     if text.startswith("\\\\"):
-        raise WinError(BAD_NETPATH, path)
+        return _limited(_network(text[2:], path), path)
     drive = _DRIVE.match(text)
     if drive:
         prefix, rest = f"{drive[1].upper()}:\\", text[drive.end() :]
@@ -76,11 +95,22 @@ def parse(path: str, cwd: str = "C:\\") -> WinPath:
         here = parse(cwd)
         prefix, rest = here.prefix, text
         base = () if text.startswith("\\") else here.parts
-    parts = _normal_parts(base, rest, path)
-    result = WinPath(prefix, parts)
-    if len(result.text) >= MAX_PATH and not prefix.startswith("\\\\?\\"):
+    return _limited(WinPath(prefix, _normal_parts(base, rest, path)), path)
+
+
+def _limited(result: WinPath, path: str) -> WinPath:
+    """`result`, unless it is longer than MAX_PATH ("Maximum Path Length Limitation"; the long form has no limit)."""
+    if len(result.text) >= MAX_PATH and not result.prefix.startswith("\\\\?\\"):
         raise WinError(NAME_TOO_LONG, path)
     return result
+
+
+def _network(body: str, path: str) -> WinPath:
+    r"""host\share\rest of a UNC path; WinError 53 when it names no share."""
+    found = _UNC.match(body)
+    if not found:
+        raise WinError(BAD_NETPATH, path)
+    return WinPath(f"\\\\{found[1]}\\{found[2]}\\", _normal_parts((), body[found.end() :], path))
 
 
 def _normal_parts(base: tuple[str, ...], rest: str, path: str) -> tuple[str, ...]:
@@ -110,7 +140,12 @@ def _literal(path: str) -> WinPath:
         if found:
             name = found[1].lower() if "Volume" in prefix else found[1]
             return _below(prefix % name, body[found.end() :], bare=not found[2], path=path)
-    raise WinError(BAD_NETPATH if body.upper().startswith("UNC\\") else PATH_NOT_FOUND, path)
+    if body.upper().startswith("UNC\\"):
+        share = _UNC.match(body, 4)
+        if not share:
+            raise WinError(BAD_NETPATH, path)
+        return _below(f"\\\\{share[1]}\\{share[2]}\\", body[share.end() :], bare=False, path=path)
+    raise WinError(PATH_NOT_FOUND, path)
 
 
 def _below(prefix: str, rest: str, *, bare: bool, path: str) -> WinPath:
@@ -121,6 +156,8 @@ def _below(prefix: str, rest: str, *, bare: bool, path: str) -> WinPath:
 
 
 def _checked(name: str, path: str) -> str:
+    if ":" in name and _STREAM.fullmatch(name):
+        raise WinError(NOT_SUPPORTED, path, "vsslab does not simulate alternate data streams.")
     if _INVALID.search(name) or len(name.encode("utf-16-le", "surrogatepass")) > 2 * MAX_NAME:
         raise WinError(INVALID_NAME, path)
     try:

@@ -9,10 +9,11 @@ import datetime
 import itertools
 import ntpath
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from .. import incidents
 from . import commandline
 from .errors import NOT_FOUND, WinError
 from .users import User
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
     from .host import Host
 
 Program = Callable[["Invocation"], int]
+
+
+class Stdin(Protocol):
+    """Standard input: a text that is there, or one that still arrives, whose lines come as they are sent."""
+
+    def splitlines(self) -> Iterable[str]:
+        """The lines without their ends; waits for those that are not there yet."""
+
+
 Argv = list[str]
 SYSTEM32 = "C:\\Windows\\System32"
 CONTROL_C_EXIT = -1073741510  # 0xC000013A STATUS_CONTROL_C_EXIT
@@ -94,19 +104,26 @@ class Invocation:
     """What a program gets: `def main(call: Invocation) -> int` returns the exit code.
 
     `out` and `err` take whole lines without a line break; `stop` is set when the process must end at once;
-    `command_line` is the text as it was given, for programs that do not go by argv (cmd.exe).
+    `command_line` is the text as it was given, for programs that do not go by argv (cmd.exe); `environment` the
+    variables that the parent gave, None for those of the account.
     """
 
     host: Host
     user: User
     argv: list[str]
     cwd: str
-    stdin: str
+    stdin: Stdin
     out: Callable[[str], None]
     err: Callable[[str], None]
     stop: threading.Event
     pid: int
     command_line: str = ""
+    environment: Mapping[str, str] | None = None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of the process."""
+        return self.host.environment(self.user) if self.environment is None else dict(self.environment)
 
 
 ProcessList = list[Process]
@@ -161,12 +178,13 @@ class Processes:
         *,
         out: Callable[[str], None],
         err: Callable[[str], None],
-        stdin: str = "",
+        stdin: Stdin = "",
         cwd: str = SYSTEM32,
         stop: threading.Event,
         owner: str | None = None,
         parent: int = 640,
         command_line: str | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> int:
         """Run a program to its end in this thread; the exit code (signed 32 bits, as $LASTEXITCODE shows it).
 
@@ -175,21 +193,32 @@ class Processes:
         """
         path = self.find(argv[0], cwd)
         process = self._enter(path, argv, user, owner, parent, command_line, stop)
-        return self._execute(process, path, argv, stdin, cwd, out, err)
+        return self._execute(process, path, argv, stdin, cwd, out, err, environment)
 
     def start(
-        self, argv: Argv, user: User, *, cwd: str = SYSTEM32, owner: str | None = None, parent: int = 640
+        self,
+        argv: Argv,
+        user: User,
+        *,
+        cwd: str = SYSTEM32,
+        owner: str | None = None,
+        parent: int = 640,
+        out: Callable[[str], None] | None = None,
+        err: Callable[[str], None] | None = None,
     ) -> Process:
-        """Start a program in a thread of its own, its output thrown away; the process, whose end can be waited for."""
+        """Start a program in a thread of its own; the process, whose end can be waited for.
+
+        `out` and `err` take its lines from that thread; without them its output is thrown away.
+        """
         path = self.find(argv[0], cwd)
         process = self._enter(path, argv, user, owner, parent, None, None)
 
         def quiet(_line: str) -> None:
             """Nobody reads it."""
 
-        work = (process, path, argv, "", cwd, quiet, quiet)
+        work = (process, path, argv, "", cwd, out or quiet, err or quiet)
         name = f"{self._host.name}:{process.name}:{process.pid}"
-        threading.Thread(target=self._execute, args=work, name=name, daemon=True).start()
+        self._host.clock.spawn(self._execute, *work, name=name)
         return process
 
     def adopt(self, name: str, command_line: str, user: User, parent: int = 640) -> Process:
@@ -217,7 +246,11 @@ class Processes:
         return True
 
     def kill_owned(self, owner: str) -> ProcessList:
-        """End everything that was started in one shell (WinRM closes the shell's job object); what was ended."""
+        """End everything that was started in one shell (WinRM closes the shell's job object); what was ended.
+
+        The shell's logon session, and the SMB mappings made in it, end too.
+        """
+        self._host.mappings.end(owner)
         victims = [each for each in self.list() if each.owner == owner]
         for each in victims:
             self.kill(each.pid)
@@ -265,15 +298,16 @@ class Processes:
         process: Process,
         path: str,
         argv: Argv,
-        stdin: str,
+        stdin: Stdin,
         cwd: str,
         out: Callable[[str], None],
         err: Callable[[str], None],
+        environment: Mapping[str, str] | None = None,
     ) -> int:
         host, name = self._host, process.name.lower()
-        began = host.clock.monotonic()
+        began, entered = host.clock.monotonic(), host.trace.clock()
         call = Invocation(host, process.user, [path, *argv[1:]], cwd, stdin, out, err, process.stop, process.pid,
-                          process.command_line)  # fmt: skip
+                          process.command_line, environment)  # fmt: skip
         code = -1
         try:
             code = self._with_fault(call, name)
@@ -282,26 +316,32 @@ class Processes:
         finally:
             self._exit(process, code)
             host.trace.write("program", host.name, program=name, argv=[*argv], exit_code=code, pid=process.pid,
-                             user=process.user.full_name, seconds=round(host.clock.monotonic() - began, 3))  # fmt: skip
+                             user=process.user.full_name, began=entered,
+                             seconds=round(host.clock.monotonic() - began, 3))  # fmt: skip
         return code
 
     def _with_fault(self, call: Invocation, name: str) -> int:
-        """Run the program under the fault of kind 'program' that fires: fail (exit code), delay (seconds), kill."""
+        """Run the program under the fault that fires: fail (exit code), kill, or what befalls the host."""
         main = self._host.programs[name]
         if name in _MATCH_FAULTS_THEMSELVES:
             return main(call)
-        fault = self._host.faults.match("program", host=self._host.name, program=name, user=call.user.name,
-                                        arguments=commandline.join(call.argv))  # fmt: skip
+        fault = incidents.meet(self._host, "program", call.stop, program=name, user=call.user.name,
+                               verb=call.argv[1] if len(call.argv) > 1 else None,
+                               arguments=commandline.join(call.argv))  # fmt: skip
         if fault is None:
             return main(call)
-        self._host.trace.write("fault", self._host.name, program=name, do=fault.do)
-        if fault.do.get("kill"):
-            timer = threading.Timer(fault.delay / self._host.clock.speed, self.kill, (call.pid,))
-            timer.daemon = True
-            timer.start()
+        if fault.do.get("kill") is True:
+
+            def kill() -> None:
+                self.kill(call.pid)
+
+            cancel = self._host.clock.call_after(fault.delay, kill)
             try:
                 return main(call)
             finally:
-                timer.cancel()
-        self._host.clock.sleep(fault.delay, call.stop)
-        return main(call) if fault.fail is None else fault.fail
+                cancel()
+        if fault.fail is None:
+            return main(call)
+        for line in str(fault.do.get("text", "")).splitlines():
+            call.err(line)
+        return fault.fail

@@ -1,29 +1,29 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Task Scheduler of a host: tasks that really run, in threads of their own, as their account."""
+"""The Task Scheduler of a host: what is registered, when it starts by itself, and what it says of it."""
 
 from __future__ import annotations
 
 import contextlib
 import datetime
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from . import commandline
-from .errors import ACCESS_DENIED, ALREADY_EXISTS, NONE_MAPPED, NOT_FOUND, WinError, hresult, message
-from .processes import ProgramNotFound
-from .taskxml import NOT_IMPLEMENTED, Action, Definition, TaskError, parse
+from .errors import ACCESS_DENIED, ALREADY_EXISTS, LOGON_FAILURE, NONE_MAPPED, NOT_FOUND, WinError, hresult, message
+from .taskrun import NEVER_RUN, RUNS, TERMINATED, Runner, Task
+from .taskxml import NOT_IMPLEMENTED, Definition, TaskError, parse
 from .users import SERVICES, User
 
 if TYPE_CHECKING:
     from .host import Host
 
-# "Task Scheduler Error and Success Constants"
-NEVER_RUN, RUNS, TERMINATED = 267011, 267009, 267014
+__all__ = ["NEVER_RUN", "RUNS", "TERMINATED", "Task", "TaskInfo", "Tasks", "folder_path"]
+MAKE_UP_AFTER = 600.0  # seconds
 _TICK = datetime.timedelta(microseconds=1)
-LOGON_FAILURE, NOT_ON_DEMAND, DISABLED = 1326, 0x80041328, 0x80041326
+NOT_ON_DEMAND, DISABLED = 0x80041328, 0x80041326
 
 
 @dataclass(frozen=True)
@@ -36,37 +36,6 @@ class TaskInfo:
     missed_runs: int = 0
 
 
-@dataclass(eq=False)
-class Task:
-    """A registered task; `path` begins and ends with a backslash, `account` is who it runs as."""
-
-    path: str
-    name: str
-    xml: str
-    definition: Definition
-    account: User
-    registered: datetime.datetime
-    handled: datetime.datetime  # the moment up to which the triggers were looked at
-    enabled: bool = True
-    last_result: int = NEVER_RUN
-    last_run: datetime.datetime | None = None
-    running: list[threading.Event] = field(default_factory=list, repr=False)
-    queued: int = 0
-    idle: threading.Event = field(default_factory=threading.Event, repr=False)
-
-    @property
-    def state(self) -> str:
-        """Running, Queued, Disabled or Ready."""
-        if self.running:
-            return "Running"
-        return "Ready" if self.enabled else "Disabled"
-
-    @property
-    def uri(self) -> str:
-        """The task's full name, for example '\\umbra-vss\\copy'."""
-        return self.path + self.name
-
-
 def folder_path(path: str) -> str:
     """A task folder as Windows spells it: one backslash before and after."""
     inner = path.strip("\\")
@@ -75,6 +44,7 @@ def folder_path(path: str) -> str:
 
 TaskList = list[Task]
 Starts = list[datetime.datetime]
+Rows = list[dict[str, Any]]
 
 
 class Tasks:
@@ -83,10 +53,12 @@ class Tasks:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._lock = threading.RLock()
-        self._wake = threading.Condition(self._lock)
         self._tasks: dict[str, Task] = {}
-        self._clock_thread: threading.Thread | None = None
-        self._closed = False
+        self._alarm: Callable[[], None] | None = None
+        self._delayed: list[Callable[[], None]] = []
+        self._closed = self._down = False
+        self.runner = Runner(host, self)
+        host.clock.on_jump.append(self._jumped)
 
     def list(self, path: str | None = None) -> TaskList:
         """Every task, or those of one folder, by full name."""
@@ -136,6 +108,8 @@ class Tasks:
         if not name or any(char in name for char in '\\/:*?"<>|'):
             raise self._error(123)
         now = self._host.clock.now()
+        if password is not None and account.sid not in SERVICES:
+            account = replace(account, delegated=True)  # the password is kept, so the task can use the network
         task = Task(folder_path(path), name, xml, definition, account, now, now, definition.enabled)
         task.idle.set()
         with self._lock:
@@ -143,19 +117,16 @@ class Tasks:
             if old is not None and not force:
                 raise self._error(ALREADY_EXISTS)
             if old is not None:
-                task.last_result, task.last_run, task.running, task.idle = (
-                    old.last_result,
-                    old.last_run,
-                    old.running,
-                    old.idle,
-                )
+                task.last_result, task.last_run, task.missed_runs = old.last_result, old.last_run, old.missed_runs
+                task.running, task.idle = old.running, old.idle
             self._tasks[task.uri.lower()] = task
         self._store(task)
-        self._trace(task, "registered")
+        self.trace(task, "registered")
+        self.tell("registered", task, (by or self._host.users.system).full_name)
         for trigger in definition.triggers:
             if trigger.kind == "RegistrationTrigger" and trigger.enabled:
                 self._start_after(task, trigger.delay)
-        self._watch()
+        self.watch()
         return task
 
     def _account(self, definition: Definition, user: User | str | None, password: str | None) -> User:
@@ -190,7 +161,8 @@ class Tasks:
             del self._tasks[task.uri.lower()]
         with contextlib.suppress(WinError):
             self._host.files.remove(self._file(task))
-        self._trace(task, "unregistered")
+        self.trace(task, "unregistered")
+        self.tell("deleted", task, (by or self._host.users.system).full_name)
 
     def set_enabled(self, path: str, name: str, enabled: bool, *, by: User | None = None) -> None:
         """Enable or disable a task; a running one goes on."""
@@ -198,8 +170,8 @@ class Tasks:
         task = self.get(path, name)
         with self._lock:
             task.enabled = enabled
-            task.handled = self._host.clock.now()  # what was missed meanwhile stays missed
-        self._watch()
+            task.handled = self._host.clock.now()  # what was due meanwhile is not missed: it was not wanted
+        self.watch()
 
     def start(self, path: str, name: str, *, by: User | None = None) -> None:
         """Start a task and return at once; what happens when it runs already is its MultipleInstancesPolicy's."""
@@ -209,101 +181,36 @@ class Tasks:
             raise TaskError(DISABLED, "The task is disabled.")
         if not task.definition.on_demand:
             raise TaskError(NOT_ON_DEMAND, "The task does not allow to be started on demand.")
-        self._launch(task)
+        self.runner.launch(task)
 
     def stop(self, path: str, name: str, *, by: User | None = None, wait: float = 5.0) -> None:
         """End every running instance, and wait up to `wait` seconds for that; no error when none runs."""
         self._demand_administrator(by)
         task = self.get(path, name)
-        self._end(task)
-        task.idle.wait(wait)
+        self.runner.end(task)
+        with self._host.clock.waiting():
+            task.idle.wait(wait)
 
     def info(self, path: str, name: str) -> TaskInfo:
         """Last result, last and next start of a task."""
         task = self.get(path, name)
         with self._lock:
             result = RUNS if task.running else task.last_result
-            return TaskInfo(result, task.last_run, min(self._next_starts(task), default=None))
+            return TaskInfo(result, task.last_run, min(self._next_starts(task), default=None), task.missed_runs)
 
-    # -- running ---------------------------------------------------------------------------------------------------
-    def _launch(self, task: Task) -> None:
-        stop = threading.Event()
+    # -- what is told ----------------------------------------------------------------------------------------------
+    def current(self, task: Task) -> Task:
+        """The task of the same name as it is registered now; itself when there is none any more."""
         with self._lock:
-            if self._closed:
-                return
-            if task.running:
-                if task.definition.policy == "IgnoreNew":
-                    self._trace(task, "ignored")
-                    return
-                if task.definition.policy == "Queue":
-                    task.queued += 1
-                    return
-                if task.definition.policy == "StopExisting":
-                    self._end(task)
-            task.running.append(stop)
-            task.last_run = self._host.clock.now()
-            task.idle.clear()
-        name = f"{self._host.name}:task:{task.name}"
-        threading.Thread(target=self._run, args=(task, stop), name=name, daemon=True).start()
+            return self._tasks.get(task.uri.lower(), task)
 
-    def _run(self, task: Task, stop: threading.Event) -> None:
-        self._trace(task, "started")
-        limit: threading.Timer | None = None
-        if task.definition.time_limit:
-            limit = threading.Timer(task.definition.time_limit / self._host.clock.speed, stop.set)
-            limit.daemon = True
-            limit.start()
-        result = task.last_result
-        try:
-            for action in task.definition.actions:
-                if not stop.is_set():
-                    result = self._execute(task, action, stop)
-        finally:
-            if limit is not None:
-                limit.cancel()
-            self._ended(task, stop, TERMINATED if stop.is_set() else result)
-
-    def _execute(self, task: Task, action: Action, stop: threading.Event) -> int:
-        def nobody(_line: str) -> None:
-            """A task's output goes nowhere."""
-
-        argv = [
-            self._host.expand(action.command.strip('"')),
-            *commandline.split_arguments(self._host.expand(action.arguments)),
-        ]
-        cwd = self._host.expand(action.working_directory) or f"{self._host.windows}\\System32"
-        try:
-            code = self._host.processes.run(argv, task.account, out=nobody, err=nobody, cwd=cwd, stop=stop, parent=1020,
-                                            command_line=f"{argv[0]} {action.arguments}".rstrip())  # fmt: skip
-        except ProgramNotFound:
-            return hresult(NOT_FOUND)
-        return code & 0xFFFFFFFF
-
-    def _ended(self, task: Task, stop: threading.Event, result: int) -> None:
-        with self._lock:
-            task.running.remove(stop)
-            task.last_result = result
-            again = bool(task.queued) and not task.running
-            if again:
-                task.queued -= 1
-            elif not task.running:
-                task.idle.set()
-            current = self._tasks.get(task.uri.lower())
-            if current is not None and current is not task:
-                current.last_result = result
-            self._wake.notify_all()  # an expired task can go now
-        self._trace(task, "ended", result=result)
-        if again:
-            self._launch(task)
-
-    def _end(self, task: Task) -> None:
-        with self._lock:
-            task.queued = 0
-            for each in task.running:
-                each.set()
-
-    def _trace(self, task: Task, what: str, **fields: object) -> None:
+    def trace(self, task: Task, what: str, **fields: object) -> None:
+        """Tell the laboratory's trace."""
         self._host.trace.write("task", self._host.name, task=task.uri, what=what, user=task.account.full_name, **fields)
+
+    def tell(self, what: str, task: Task, *strings: str) -> None:
+        """Tell the task history (the operational log, where somebody switched it on)."""
+        self._host.events.report(f"task {what}", [task.uri, *strings])
 
     # -- by themselves ---------------------------------------------------------------------------------------------
     @staticmethod
@@ -318,36 +225,28 @@ class Tasks:
             return None
         return max(ends) + datetime.timedelta(seconds=task.definition.delete_after)
 
-    def _watch(self) -> None:
-        """See to it that somebody looks at the clock, if any task needs that."""
+    def watch(self) -> None:
+        """Start what is due, and set the alarm for what comes next."""
         with self._lock:
-            timed = any(each.start or each.end for task in self._tasks.values() for each in task.definition.triggers)
-            if timed and self._clock_thread is None and not self._closed:
-                name = f"{self._host.name}:task-clock"
-                self._clock_thread = threading.Thread(target=self._tick, name=name, daemon=True)
-                self._clock_thread.start()
-            self._wake.notify_all()
-
-    def _tick(self) -> None:
-        while True:
-            with self._lock:
-                if self._closed:
-                    return
-                now = self._host.clock.now()
-                due, wait = self._collect(now)
-                if not due:
-                    self._wake.wait(wait)
-            for task in due:
-                self._launch(task)
+            if self._alarm is not None:
+                self._alarm()
+                self._alarm = None
+            if self._closed or self._down or not any(task.definition.triggers for task in self._tasks.values()):
+                return
+            due, wait = self._collect(self._host.clock.now())
+            if wait is not None:
+                self._alarm = self._host.clock.call_after(wait, self.watch, f"{self._host.name}: task triggers")
+        for task in due:
+            self.runner.launch(task)
 
     def _collect(self, now: datetime.datetime) -> tuple[TaskList, float | None]:
-        """The tasks whose time has come, and how long (real seconds) to wait for the next one."""
+        """The tasks whose time has come, and how long (seconds of the host) to wait for the next one."""
         due: TaskList = []
         upcoming = []
         for task in tuple(self._tasks.values()):
             starts = self._next_starts(task)
             due += [task for when in starts if when <= now]
-            task.handled = now + _TICK
+            task.handled = max(task.handled, now + _TICK)
             upcoming += self._next_starts(task)
             expires = self._expires(task)
             if expires is not None and expires <= now:
@@ -356,33 +255,97 @@ class Tasks:
                 upcoming.append(expires)
         if not upcoming:
             return due, None
-        return due, max(0.01, (min(upcoming) - now).total_seconds() / self._host.clock.speed)
+        return due, max(0.001, (min(upcoming) - now).total_seconds())
+
+    def _miss(self) -> None:
+        """Starts that lie between the last look and now were missed: counted, told, and made up for where asked.
+
+        Ten minutes later, as the Task Scheduler does ("Settings": run task as soon as possible after a scheduled start
+        is missed). A clock set forward counts as time that the machine was off (assumed).
+        """
+        now = self._host.clock.now()
+        for task in self.list():
+            missed = sum(each.starts(task.handled, now) for each in task.definition.triggers) if task.enabled else 0
+            task.handled = max(task.handled, now)
+            task.missed_runs += missed
+            if missed and task.definition.when_available:
+                self._start_after(task, MAKE_UP_AFTER)
+            elif missed:
+                self.tell("missed", task)
+
+    def _jumped(self, before: datetime.datetime, after: datetime.datetime) -> None:
+        if after > before and not self._down:
+            self._miss()
+        self.watch()
 
     def _start_after(self, task: Task, delay: float) -> None:
+        def launch() -> None:
+            if self.current(task) is task and not self._down:
+                self.runner.launch(task)
+
         if not delay:
-            self._launch(task)
+            launch()
             return
-        timer = threading.Timer(delay / self._host.clock.speed, self._launch, (task,))
-        timer.daemon = True
-        timer.start()
+        cancel = self._host.clock.call_after(delay, launch, f"{task.uri}: delayed start")
+        with self._lock:
+            self._delayed.append(cancel)
 
     def halt(self) -> None:
-        """The machine goes down: every running task ends."""
+        """The machine goes down: every running task ends, and none starts."""
+        with self._lock:
+            self._down = True
+            delayed, self._delayed = self._delayed, []
+        self.watch()
+        for cancel in delayed:
+            cancel()
         for task in self.list():
-            self._end(task)
-        for task in self.list():
-            task.idle.wait(5.0)
+            self.runner.end(task)
+        with self._host.clock.waiting():
+            for task in self.list():
+                task.idle.wait(5.0)
 
     def boot(self) -> None:
-        """The machine came up: tasks with a boot trigger start."""
+        """The machine came up: tasks with a boot trigger start; what was missed meanwhile may be made up for."""
+        self._down = False
+        self._miss()
         for task in self.list():
             for trigger in task.definition.triggers:
                 if trigger.kind == "BootTrigger" and trigger.enabled and task.enabled:
                     self._start_after(task, trigger.delay)
+        self.watch()
 
     def close(self) -> None:
         """End of the laboratory: nothing starts any more, everything running ends."""
         with self._lock:
             self._closed = True
-            self._wake.notify_all()
         self.halt()
+
+    # -- as data ---------------------------------------------------------------------------------------------------
+    def dump(self) -> Rows:
+        """Every task as plain data; what runs is not in it."""
+        return [
+            {"path": each.path, "name": each.name, "xml": each.xml, "account": each.account.sid,
+             "with_password": each.account.delegated, "registered": each.registered.isoformat(),
+             "handled": each.handled.isoformat(), "enabled": each.enabled, "last_result": each.last_result,
+             "last_run": None if each.last_run is None else each.last_run.isoformat(), "missed": each.missed_runs}
+            for each in self.list()
+        ]  # fmt: skip
+
+    def load(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Take over what `dump` gave; starts that lie between then and now count as missed."""
+        moment = datetime.datetime.fromisoformat
+        for row in rows:
+            account = self._host.users.find(row["account"])
+            if account is None:
+                continue
+            task = Task(
+                row["path"], row["name"], row["xml"], parse(row["xml"], self._host.clock.zone),
+                replace(account, delegated=row["with_password"]), moment(row["registered"]), moment(row["handled"]),
+                row["enabled"], row["last_result"], None if row["last_run"] is None else moment(row["last_run"]),
+                row["missed"])  # fmt: skip
+            task.idle.set()
+            with self._lock:
+                self._tasks[task.uri.lower()] = task
+            self._store(task)
+        self._miss()
+        self.watch()

@@ -11,7 +11,6 @@ priorities) it accepts.
 from __future__ import annotations
 
 import datetime
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,8 @@ from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml
 from defusedxml.ElementTree import fromstring
+
+from .triggers import WEEKDAYS, Trigger
 
 NAMESPACE = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 UNEXPECTED_NODE, WRONG_NAMESPACE, INVALID_VALUE, MISSING_NODE, MALFORMED = range(0x80041316, 0x8004131B)
@@ -39,7 +40,6 @@ _HARMLESS = frozenset(
         "Priority",
         "UseUnifiedSchedulingEngine",
         "DisallowStartOnRemoteAppSession",
-        "StartWhenAvailable",
     ]
 )
 _DESCRIPTIVE = frozenset(
@@ -65,31 +65,6 @@ class Action:
     working_directory: str = ""
 
 
-@dataclass(frozen=True)
-class Trigger:
-    """When a task starts by itself: kind TimeTrigger, BootTrigger or RegistrationTrigger. Durations in seconds."""
-
-    kind: str
-    start: datetime.datetime | None = None
-    end: datetime.datetime | None = None
-    delay: float = 0.0
-    interval: float = 0.0
-    duration: float = 0.0
-    enabled: bool = True
-
-    def next_start(self, after: datetime.datetime) -> datetime.datetime | None:
-        """The first start of a time trigger at or after a moment; None for the other kinds and when it is over."""
-        if self.kind != "TimeTrigger" or not self.enabled or self.start is None:
-            return None
-        when = self.start
-        if self.interval and after > when:
-            rounds = math.ceil((after - when).total_seconds() / self.interval)
-            when += datetime.timedelta(seconds=rounds * self.interval)
-        last = self.start + datetime.timedelta(seconds=self.duration)
-        over = (self.duration and when > last) or (self.end is not None and when >= self.end)
-        return None if over or when < after else when
-
-
 @dataclass
 class Definition:
     """Everything of a task's XML that the laboratory acts on. Durations in seconds, 0: none."""
@@ -106,6 +81,7 @@ class Definition:
     on_demand: bool = True
     enabled: bool = True
     delete_after: float | None = None
+    when_available: bool = False
 
 
 def seconds_of(text: str, where: str) -> float:
@@ -222,6 +198,8 @@ def _settings(element: Element, definition: Definition, _zone: datetime.tzinfo) 
             definition.on_demand = _boolean(each)
         elif name == "Enabled":
             definition.enabled = _boolean(each)
+        elif name == "StartWhenAvailable":
+            definition.when_available = _boolean(each)
         elif name == "DeleteExpiredTaskAfter":
             definition.delete_after = seconds_of(_text(each), name)
         elif name in {"RunOnlyIfIdle", "Volatile"}:
@@ -254,30 +232,61 @@ def _actions(element: Element, definition: Definition, _zone: datetime.tzinfo) -
 def _triggers(element: Element, definition: Definition, zone: datetime.tzinfo) -> None:
     for each in element:
         name = _tag(each)
-        if name not in {"TimeTrigger", "BootTrigger", "RegistrationTrigger"}:
+        if name not in {"TimeTrigger", "CalendarTrigger", "BootTrigger", "RegistrationTrigger"}:
             raise _not_simulated(f"the trigger {name}")
         definition.triggers.append(_trigger(each, name, zone))
 
 
 def _trigger(element: Element, kind: str, zone: datetime.tzinfo) -> Trigger:
     given: dict[str, Any] = {}
+    timed = kind in {"TimeTrigger", "CalendarTrigger"}
     for each in element:
         name = _tag(each)
         if name in {"StartBoundary", "EndBoundary"}:
-            given["start" if name == "StartBoundary" else "end"] = _time(each, zone)
+            moment = _time(each)
+            given["start" if name == "StartBoundary" else "end"] = _at(moment, zone)
+            if name == "StartBoundary":
+                given["zone"] = moment.tzinfo or zone
         elif name == "Enabled":
             given["enabled"] = _boolean(each)
-        elif name == "Delay" and kind != "TimeTrigger":
+        elif name == "Delay" and not timed:
             given["delay"] = seconds_of(_text(each), name)
-        elif name == "Repetition" and kind == "TimeTrigger":
+        elif name == "Repetition" and timed:
             given |= _repetition(each)
-        elif name in {"ExecutionTimeLimit", "RandomDelay", "Repetition"}:
+        elif name in {"ScheduleByDay", "ScheduleByWeek"} and kind == "CalendarTrigger":
+            given |= _schedule(each)
+        elif name in {"ExecutionTimeLimit", "RandomDelay", "Repetition", "ScheduleByMonth", "ScheduleByMonthDayOfWeek"}:
             raise _not_simulated(f"{name} in a {kind}")
         else:
             raise _unexpected(each)
-    if kind == "TimeTrigger" and "start" not in given:
+    if timed and "start" not in given:
         raise TaskError(MISSING_NODE, "The task XML is missing a required element or attribute (StartBoundary).")
+    if kind == "CalendarTrigger" and not ({"days", "weeks"} & set(given)):
+        raise TaskError(MISSING_NODE, "The task XML is missing a required element or attribute (ScheduleByDay).")
     return Trigger(kind, **given)
+
+
+def _schedule(element: Element) -> dict[str, Any]:
+    """Every so many days, or so many weeks on these days; the interval is 1 when it is left out."""
+    unit = "Days" if _tag(element) == "ScheduleByDay" else "Weeks"
+    given: dict[str, Any] = {unit.lower(): 1}
+    for each in element:
+        name = _tag(each)
+        if name == f"{unit}Interval":
+            text = _text(each)
+            if not text.isdecimal() or not 1 <= int(text) <= (365 if unit == "Days" else 52):
+                raise TaskError(INVALID_VALUE, f"The task XML contains a value out of range ({name}: {text}).")
+            given[unit.lower()] = int(text)
+        elif name == "DaysOfWeek" and unit == "Weeks":
+            named = [_tag(day) for day in each]
+            if not set(named) <= set(WEEKDAYS):
+                raise _unexpected(next(day for day in each if _tag(day) not in WEEKDAYS))
+            given["weekdays"] = frozenset(WEEKDAYS.index(day) for day in named)
+        else:
+            raise _unexpected(each)
+    if unit == "Weeks" and not given.get("weekdays"):
+        raise TaskError(MISSING_NODE, "The task XML is missing a required element or attribute (DaysOfWeek).")
+    return given
 
 
 def _repetition(element: Element) -> dict[str, float]:
@@ -293,14 +302,18 @@ def _repetition(element: Element) -> dict[str, float]:
     return given
 
 
-def _time(element: Element, zone: datetime.tzinfo) -> datetime.datetime:
+def _time(element: Element) -> datetime.datetime:
+    """An xs:dateTime: aware when it has an offset."""
     text = re.sub(r"Z\Z", "+00:00", _text(element))
     text = re.sub(r"\.(\d{6})\d+", r".\1", text)
     try:
-        moment = datetime.datetime.fromisoformat(text)
+        return datetime.datetime.fromisoformat(text)
     except ValueError as problem:
         where = f"{_tag(element)}: {_text(element)}"
         raise TaskError(
             INVALID_VALUE, f"The task XML contains a value which is incorrectly formatted ({where})."
         ) from problem
+
+
+def _at(moment: datetime.datetime, zone: datetime.tzinfo) -> datetime.datetime:
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(datetime.timezone.utc)

@@ -5,24 +5,47 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .errors import data
+
 GIB = 1 << 30
 _MEASURED_FOR = 2.0  # seconds a measurement of the folder counts; applications write there behind our back
-_ACL_FILE_SYSTEMS = frozenset({"NTFS", "REFS", "CSVFS"})
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a file system can do, from data/filesystems.yml."""
+
+    acls: bool
+    links: bool
+    compression: bool
+    quotas: bool
+    longest_name: int
+
+
+@functools.cache
+def file_systems() -> dict[str, Traits]:
+    """The file systems of the laboratory by name."""
+    return {name: Traits(**row) for name, row in data("filesystems.yml").items()}
 
 
 @dataclass(eq=False)
 class Volume:
     """One volume. `capacity` in bytes; `drive_type` 2 removable, 3 local, 5 CD (Win32_Volume); `root` the real folder.
 
-    `reserved` is what shadow storage takes on it, in bytes; it counts as used.
+    `reserved` is what shadow storage takes on it, in bytes, `filler` what a fault does; both count as used. `changed`
+    counts the bytes that writes and deletions through the host's files have changed at most, ever; `watcher` is called
+    after each of them. `shared`: its files may be hard links in shadow copies. `read_only`: nothing on it can be
+    changed.
     """
 
     guid: str
@@ -38,7 +61,13 @@ class Volume:
     pagefile: bool = False
     serial: int = 0
     reserved: int = 0
+    filler: int = 0
+    changed: int = 0
+    read_only: bool = False
+    shared: bool = False
+    watcher: Callable[[Volume], None] | None = field(default=None, repr=False)
     block_size: int = 4096
+    dirty: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _used: int = field(default=0, repr=False)
     _measured: float = field(default=-1e9, repr=False)
@@ -46,6 +75,11 @@ class Volume:
     def __post_init__(self) -> None:
         self.guid = self.guid.strip("{}").lower()
         self.letter = self.letter.rstrip(":\\").upper() if self.letter else None
+        known = {each.lower(): each for each in file_systems()}
+        if self.file_system.lower() not in known:
+            names = ", ".join(known.values())
+            raise ValueError(f"{self.file_system!r} is no file system of the laboratory; there are {names}.")
+        self.file_system = known[self.file_system.lower()]
         self.mounts = [each if each.endswith("\\") else each + "\\" for each in self.mounts]
         if not self.serial:
             self.serial = uuid.UUID(self.guid).int & 0xFFFFFFFF
@@ -66,9 +100,19 @@ class Volume:
         return self.names[0]
 
     @property
+    def traits(self) -> Traits:
+        """What the volume's file system can do."""
+        return file_systems()[self.file_system]
+
+    @property
     def has_acls(self) -> bool:
         """True when the file system keeps security descriptors and links (NTFS, ReFS)."""
-        return self.file_system.upper() in _ACL_FILE_SYSTEMS
+        return self.traits.acls
+
+    @property
+    def ready(self) -> bool:
+        """False for a drive without a medium in it."""
+        return self.drive_type == 3 or self.capacity > 0
 
     def used(self) -> int:
         """Bytes in use: the lengths of the files in the folder, and the reserved part; measured every two seconds."""
@@ -76,7 +120,7 @@ class Volume:
             if time.monotonic() - self._measured > _MEASURED_FOR:
                 self._used = _measure(self.root)
                 self._measured = time.monotonic()
-            return self._used + self.reserved
+            return self._used + self.reserved + self.filler
 
     def free(self) -> int:
         """Bytes free, never below 0."""
@@ -88,6 +132,7 @@ class Volume:
             return False
         with self._lock:
             self._used = max(0, self._used + size)
+            self.changed += abs(size)
         return True
 
     def measure_again(self) -> None:
@@ -141,6 +186,12 @@ class Volumes(list[Volume]):
         """The volume with this GUID, braces or not."""
         wanted = guid.strip("{}").lower()
         return next((each for each in self if each.guid == wanted), None)
+
+    def forget_mount(self, path: str) -> None:
+        """A mount folder was removed: its volume is no longer reachable there."""
+        gone = path.rstrip("\\").casefold()
+        for each in self:
+            each.mounts[:] = [name for name in each.mounts if name.rstrip("\\").casefold() != gone]
 
     @property
     def boot(self) -> Volume:
