@@ -37,6 +37,7 @@ def install(host: Host, options: Options | Mapping[str, Any] | None = None) -> C
     settings = options if isinstance(options, Options) else Options.of(options or {})
     vss = Coordinator(host, settings)
     host.vss = vss
+    host.previous_versions = vss.previous_version
     cim.register(host, vss)
     host.on_reboot.append(vss.reboot)
     host.on_close.append(vss.close)

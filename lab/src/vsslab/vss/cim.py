@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..windows import cim as windows_cim
 from . import codes
 from .codes import Attribute, Context, VssError
-from .shadows import Provider, ShadowCopy
+from .providers import Provider
+from .shadows import ShadowCopy
 from .storage import UNBOUNDED, StorageArea
 
 if TYPE_CHECKING:
@@ -88,8 +89,9 @@ def register(host: Host, vss: Coordinator) -> None:
     }
     host.cim.register("Win32_ShadowCopy", lambda _: classes.shadows(), classes.delete, {"Create": classes.create})
     host.cim.register(
-        "Win32_ShadowStorage", lambda _: classes.storage(), classes.delete_storage, {"Create": classes.create_storage}
-    )
+        "Win32_ShadowStorage", lambda _: classes.storage(), classes.delete_storage, {"Create": classes.create_storage},
+        classes.modify_storage, ("MaxSpace",),
+    )  # fmt: skip
     for name, instances in plain.items():
         host.cim.register(name, _without_user(instances))
 
@@ -177,6 +179,16 @@ class _Classes:
                 self._vss.storage.remove(volume)
         except VssError:
             raise self._host.cim.error(windows_cim.NOT_SUPPORTED) from None
+
+    def modify_storage(self, user: User, instance: Instance, changes: Mapping[str, Any]) -> None:
+        """Win32_ShadowStorage.MaxSpace is read/write; copies that do not fit any more go, as with vssadmin resize."""
+        del user
+        areas = [self._host.volumes.by_path(instance[each]["DeviceID"]) for each in ("Volume", "DiffVolume")]
+        try:
+            if areas[0] is not None and areas[1] is not None:
+                self._vss.resize(areas[0], areas[1], int(changes["MaxSpace"]))
+        except (VssError, TypeError, ValueError):
+            raise self._host.cim.error(windows_cim.INVALID_PARAMETER) from None
 
     def create_storage(self, user: User, args: Mapping[str, Any]) -> Instance:
         if not user.administrator:

@@ -6,21 +6,31 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from . import codes
-from .codes import Attribute, Context, VssError, WriterState
-from .creation import Creation, Order
-from .inbox import inbox_writers
-from .log import EventLog
+from .. import incidents
+from ..windows.errors import WinError
+from . import admission, codes, state
+from .codes import Attribute, Context, Until, VssError
+from .commit import Order
+from .creation import Creation
+from .guard import TreeGuard
+from .log import EventLog, event_numbers
 from .options import Options
+from .overflow import Overflow
+from .providers import SYSTEM_PROVIDER, Provider
+from .revert import Revert, Reverts
+from .roster import Roster
 from .selection import Selection, select
-from .shadows import SYSTEM_PROVIDER, Provider, ShadowCopy, SnapshotSet
+from .shadows import ShadowCopy, SnapshotSet
 from .storage import StorageAreas
 from .store import Store
-from .writers import Writer
+from .transport import StorageArray
+from .trees import Mark
+from .writers import Writer, volume_of
 
 if TYPE_CHECKING:
     from ..windows.host import Host
@@ -29,7 +39,6 @@ if TYPE_CHECKING:
 _SUPPORTED = frozenset({"NTFS", "REFS"})
 _LOCAL = 3
 _LARGEST = 64 * 2**40
-_VSS_SERVICE = "VSS"
 
 
 class Coordinator:
@@ -40,16 +49,17 @@ class Coordinator:
         self.options = options or Options()
         self.log = EventLog(host)
         self.store = Store(host, host.root / "shadow-copies", self._changed)
-        self.storage = StorageAreas(self.store, self.options.limits)
-        self.providers: list[Provider] = [SYSTEM_PROVIDER]
-        edition = "server" if host.profile.product_type != 1 else "client"
-        self._writers = inbox_writers(edition, host.volumes, self.options.no_writers)
-        for writer in self._writers:
-            self._follow_service(writer)
+        self.storage = StorageAreas(self.store, self.options.limits, host.volumes, self.log)
+        self.overflow = Overflow(self)
+        self.array = StorageArray(self)
+        self.reverts = Reverts(self)
+        self.providers: list[Provider] = [SYSTEM_PROVIDER, *self.options.providers]
+        self.roster = Roster(self)
         self._creating = threading.Lock()
         self._holder: str | None = None
         self._closed = threading.Event()
-        self._idle: threading.Timer | None = None
+        self._ends: set[threading.Event] = set()  # of other requestors at work
+        self._idle: Callable[[], None] | None = None
 
     # --- what is there
 
@@ -72,41 +82,54 @@ class Coordinator:
     @property
     def writers(self) -> list[Writer]:
         """The writers whose service runs, in the order of their instances: no order is promised anywhere."""
-        return sorted((each for each in self._writers if self._serves(each)), key=lambda each: each.instance_id)
+        return self.roster.present
 
     def add_writer(self, writer: Writer) -> Writer:
         """An application brings its writer; the source of its freeze events is registered."""
-        self._writers.append(writer)
-        events = writer.freeze_events
-        if events is not None and self.host.events.log_of(events.provider) is None:
-            self.host.events.register_source("Application", events.provider)
-        self._follow_service(writer)
-        return writer
-
-    def _follow_service(self, writer: Writer) -> None:
-        """A start of the service that holds the writer makes another instance of it."""
-        for service in self.host.services.list():
-            if service.name.lower() == writer.service.lower():
-                service.on_start.append(writer.restart)
+        return self.roster.add(writer)
 
     def remove_writer(self, writer: Writer) -> None:
         """An application is gone, its writer with it."""
-        self._writers.remove(writer)
-
-    def _serves(self, writer: Writer) -> bool:
-        """False when the service that holds the writer is there and stopped; VSS itself starts on demand."""
-        if writer.service == _VSS_SERVICE:
-            return True
-        service = next((e for e in self.host.services.list() if e.name.lower() == writer.service.lower()), None)
-        return service is None or service.status != "Stopped"
+        self.roster.remove(writer)
 
     def all_apps(self) -> list[Any]:
         """Every application of the host, with or without a writer, each once."""
         found: list[Any] = []
-        for app in [*self.host.apps.values(), *(writer.app for writer in self._writers)]:
+        for app in [*self.host.apps.values(), *(writer.app for writer in self.roster.all)]:
             if app is not None and not any(app is each for each in found):
                 found.append(app)
         return found
+
+    def writes_to(self, app: Any, volume: Volume) -> bool:
+        """True when an application has files on a volume."""
+        return any(volume_of(path, self.host.volumes) is volume for path in app.volumes)
+
+    def written_folders(self, volume: Volume) -> list[str]:
+        """Folders of a volume (POSIX paths below its root) that applications write to themselves."""
+        found = []
+        for app in self.all_apps():
+            for path in app.volumes:
+                with contextlib.suppress(WinError):
+                    place = self.host.files.locate(str(path), follow=True)
+                    if place.volume is volume and place.exists:
+                        found.append(place.real.relative_to(volume.root).as_posix())
+        return ["" if each == "." else each for each in found]
+
+    def guard(self, shadow: ShadowCopy, marks: dict[str, Mark]) -> None:
+        """Watch over the tree of a copy: `marks` of its hard links."""
+        volume = shadow.volume
+        copies = self.store.of_volume(volume.guid)
+        before = copies[-1].guard.marks if copies and copies[-1].guard is not None else {}
+        for name, mark in marks.items():  # many copies of a large volume: equal marks are one object
+            if before.get(name) == mark:
+                marks[name] = before[name]
+        shadow.guard = TreeGuard(shadow.root, shadow.id, marks, lambda: self.overflow.look(volume))
+        shadow.metadata.guard = shadow.guard
+
+    def discard(self, shadows: Iterable[ShadowCopy]) -> None:
+        """Whatever there is of these copies goes."""
+        for shadow in shadows:
+            self.store.discard(shadow)
 
     @property
     def busy_with(self) -> str | None:
@@ -117,6 +140,10 @@ class Coordinator:
         """True when the system provider can copy the volume: local, NTFS or ReFS, at most 64 TB."""
         return volume.drive_type == _LOCAL and volume.file_system.upper() in _SUPPORTED and volume.capacity <= _LARGEST
 
+    def supports(self, provider: Provider, volume: Volume) -> bool:
+        """True when this provider can copy the volume."""
+        return self.supported(volume) and provider.supports(volume)
+
     def volume(self, name: str) -> Volume:
         """The volume of a name (letter, mount folder, GUID path); VssError OBJECT_NOT_FOUND, VOLUME_NOT_SUPPORTED."""
         found: Volume | None = self.host.volumes.by_path(name)
@@ -126,23 +153,22 @@ class Coordinator:
             raise VssError(codes.VOLUME_NOT_SUPPORTED, f"{name} cannot be shadow copied.")
         return found
 
+    def previous_version(self, volume: Volume, moment: datetime.datetime) -> str | None:
+        """The device of the client-accessible copy made in that second (@GMT tokens: UTC, whole seconds), or None.
+
+        Source: [MS-SMB2] on @GMT tokens; of two copies in one second the newer is taken (assumed).
+        """
+        second = moment.replace(microsecond=0)
+        there = [each for each in self.store.of_volume(volume.guid) if each.context.client_accessible]
+        return next((e.device for e in reversed(there) if e.created.replace(microsecond=0) == second), None)
+
     # --- requestors
 
     def gather(self, stop: threading.Event | None = None) -> list[Writer]:
         """GatherWriterMetadata: the writers that answered; one that failed to is left out and marked."""
-        self.log.phase("identify", "", "")
-        answered = []
-        for writer in self.writers:
-            try:
-                self.meet_fault("identify", writer, stop or self._closed)
-            except VssError as error:
-                writer.fail(WriterState.FAILED_AT_IDENTIFY, error.hresult)
-                self.log.writer_failed("identify", writer, error.text)
-                continue
-            answered.append(writer)
-        return answered
+        return self.roster.gather(stop or self._closed)
 
-    def create(
+    def create(  # noqa: PLR0913 - a requestor's choices, by keyword
         self,
         requestor: str,
         volumes: Sequence[Volume],
@@ -152,31 +178,36 @@ class Coordinator:
         verify: Sequence[str] = (),
         full: bool = False,
         options: Attribute = codes.NO_ATTRIBUTES,
+        providers: Mapping[str, str] | None = None,
         stop: threading.Event | None = None,
         selected: Callable[[Selection], None] | None = None,
     ) -> SnapshotSet:
         """Create a snapshot set; blocks until it exists.
 
-        `exclude` and `verify` name writers or components; `selected` is told the selection before writers are
-        prepared; `stop` ends the creation cleanly when it is set before the commit.  VssError: SNAPSHOT_SET_IN_PROGRESS
-        while another creation runs, E_INVALIDARG when a verification fails, or the reason of the failure.
+        `exclude` and `verify` name writers or components; `providers` gives the ids of providers by GUID of the volume,
+        for volumes it lacks one is chosen (`vsslab.vss.providers.choose`); `selected` is told the selection before
+        writers are prepared; `stop` ends the creation cleanly when it is set before the commit.  A TRANSPORTABLE set is
+        not in the system afterwards: it waits for `import_set`.  VssError: SNAPSHOT_SET_IN_PROGRESS while another
+        creation runs, E_INVALIDARG when a verification fails, or the reason of the failure.
         """
         ending = stop or threading.Event()
         for volume in volumes:
             self.volume(volume.device_id)
         with self._one_at_a_time(requestor):
-            self._make_room(volumes, context)
+            chosen = admission.choose_all(self, volumes, context, options, providers or {})
+            admission.make_room(self, volumes, context, chosen)
             selection = Selection()
             if context.writers:
-                for writer in self._writers:
-                    writer.settle()
+                self.roster.begin_session()
                 selection = select(self.gather(ending), volumes, self.host.volumes, exclude, verify)
             if selected is not None:
                 selected(selection)
             if selection.unverified:
                 raise VssError(codes.E_INVALIDARG, f"{selection.unverified[0]} is not included.")
-            order = Order(requestor, list(volumes), context, selection, full, options, ending)
+            order = Order(requestor, list(volumes), context, selection, full, options, ending, chosen)
             made = Creation(self, order).run()
+            if options & Attribute.TRANSPORTABLE:
+                self.array.keep(made)
         frozen = None if made.frozen_seconds is None else round(made.frozen_seconds, 3)
         self.log.phase("created", requestor, made.id, shadows=[each.id for each in made.shadows],
                        writers=[writer.name for writer, _ in made.writers], frozen=frozen)  # fmt: skip
@@ -185,26 +216,46 @@ class Coordinator:
     def complete(self, made: SnapshotSet, succeeded: bool = True, stop: threading.Event | None = None) -> None:
         """BackupComplete, then BackupShutdown; VssError names the first writer that failed at it."""
         self.log.phase("backup_complete", "", made.id, succeeded=succeeded)
-        steps = (
-            ("backup_complete", WriterState.FAILED_AT_BACKUP_COMPLETE),
-            ("backup_shutdown", WriterState.FAILED_AT_BACKUPSHUTDOWN),
-        )
-        failed: Writer | None = None
-        for phase, state in steps:
-            for writer, _ in made.writers:
-                if writer.state is not WriterState.WAITING_FOR_BACKUP_COMPLETE:
-                    continue
-                try:
-                    self.meet_fault(phase, writer, stop or self._closed)
-                except VssError as error:
-                    writer.fail(state, error.hresult)
-                    self.log.writer_failed(phase, writer, error.text)
-                    failed = failed or writer
-        for writer, _ in made.writers:
-            if writer.state is WriterState.WAITING_FOR_BACKUP_COMPLETE:
-                writer.settle()
-        if failed is not None:
-            raise VssError(failed.failure, f"{failed.name} failed at backup complete.", writer=failed)
+        self.roster.complete(made.writers, stop or self._closed)
+
+    def import_set(self, set_id: str, requestor: str) -> SnapshotSet:
+        """Import a transportable set; VssError NO_SNAPSHOTS_IMPORTED, OBJECT_ALREADY_EXISTS, PROVIDER_NOT_REGISTERED,
+        NOT_SUPPORTED on clients.
+        """
+        return self.array.import_set(set_id, requestor)
+
+    def mask_set(self, set_id: str) -> None:
+        """Remove an imported set from the system without deleting it; VssError OBJECT_NOT_FOUND, BAD_STATE."""
+        self.array.mask_set(set_id)
+
+    def break_set(self, set_id: str, *, writable: bool = False) -> list[Volume]:
+        """Turn an imported set into volumes without a letter; VssError OBJECT_NOT_FOUND, BAD_STATE."""
+        return self.array.break_set(set_id, writable=writable)
+
+    def revert(self, shadow_id: str, *, force: bool = False) -> Revert:
+        """Revert a volume to one of its copies; `force` dismounts it although programs have files open.
+
+        VssError: OBJECT_NOT_FOUND; NOT_SUPPORTED on clients; UNSUPPORTED_CONTEXT for volatile copies and those of other
+        providers; VOLUME_NOT_SUPPORTED for the volumes of Windows, its paging file and clusters; VOLUME_IN_USE;
+        REVERT_IN_PROGRESS.  Source: IVssBackupComponents::RevertToSnapshot, Win32_ShadowCopy.Revert.
+        """
+        return self.reverts.start(self.store.get(shadow_id), force=force)
+
+    def resize(self, volume: Volume, diff_volume: Volume, max_space: int) -> None:
+        """Change the maximum of a storage area (StorageAreas.resize); copies that do not fit any more are evicted."""
+        self.overflow.settle(self.storage.resize(volume, diff_volume, max_space))
+        self.storage.reserve()
+        self.overflow.watch()
+
+    def lose(self, volume: Volume, event: str | int = "not_in_time") -> list[ShadowCopy]:
+        """All system-provider copies of a volume vanish, with an event of data/events.yml; returns them.
+
+        `event` is its key or volsnap's number (14, 16, 25, 35, 36, 40); ValueError for one that volsnap has not.
+        """
+        key = event_numbers().get(("volsnap", event)) if isinstance(event, int) else event
+        if key is None:
+            raise ValueError(f"volsnap has no event {event} here.")
+        return self.overflow.drop(volume, key)
 
     def delete(self, shadow_id: str) -> None:
         """Delete one shadow copy of any context; VssError OBJECT_NOT_FOUND."""
@@ -230,36 +281,41 @@ class Coordinator:
         self.log.phase("held", requestor, "", seconds=seconds)
 
         def wait() -> None:
-            until = self.host.clock.monotonic() + seconds
-            while not self._closed.is_set() and self.host.clock.monotonic() < until:
-                if self.host.clock.sleep(min(1.0, until - self.host.clock.monotonic()), end):
-                    break
+            self.host.clock.sleep(seconds, end)
+            self._ends.discard(end)
             self._holder = None
             self._creating.release()
 
-        threading.Thread(target=wait, name=f"{self.host.name}:{requestor}", daemon=True).start()
+        self._ends.add(end)
+        self.host.clock.spawn(wait, name=f"{self.host.name}:{requestor}")
         return end
 
     def meet_fault(
-        self, phase: str, writer: Writer | None, stop: threading.Event, at_most: float | None = None
+        self,
+        phase: str,
+        writer: Writer | None,
+        stop: threading.Event,
+        at_most: float | None = None,
+        volumes: Iterable[Volume] = (),
+        provider: str | None = None,
     ) -> bool:
         """Meet the fault of kind 'phase' that waits here: delay, then fail (VssError).
 
-        Facts: host, phase, writer (name), writer_id, service.  With `at_most` a delay is cut there; False then.
+        Facts: phase, writer (name), writer_id, service; the set's `volumes`, the `provider`'s name.  With
+        `at_most` a delay is cut there; False then.
         """
-        facts = {"host": self.host.name, "phase": phase}
+        names = [name.rstrip("\\") for each in volumes for name in each.names]
+        facts: dict[str, Any] = {"phase": phase, "volume": names, "provider": provider}
         if writer is not None:
             facts |= {"writer": writer.name, "writer_id": writer.class_id, "service": writer.service}
-        fault = self.host.faults.match("phase", **facts)
+        fault = incidents.fire(self.host, "phase", **facts)
         if fault is None:
             return True
-        self.host.trace.write("fault", self.host.name, id=fault.id, do=fault.do, phase=phase,
-                              writer=writer.name if writer else None)  # fmt: skip
-        cut = at_most is not None and fault.delay > at_most
-        self.host.clock.sleep(at_most if cut and at_most is not None else fault.delay, stop)
+        in_time = incidents.perform(self.host, fault, stop, at_most)
         if fault.fail is not None:
-            raise VssError(fault.fail & 0xFFFFFFFF, f"A fault was ordered for {phase}.", writer=writer)
-        return not cut
+            until = Until(fault.do.get("until", "session"))
+            raise VssError(fault.fail & 0xFFFFFFFF, f"A fault was ordered for {phase}.", writer=writer, until=until)
+        return in_time
 
     # --- inside
 
@@ -278,47 +334,38 @@ class Coordinator:
     def _wait_idle(self) -> None:
         """The service ends by itself when nobody has used it for its idle time-out (180 s by default)."""
         if self._idle is not None:
-            self._idle.cancel()
+            self._idle()
         if not self._closed.is_set():
-            self._idle = threading.Timer(self.options.limits.idle_timeout / self.host.clock.speed, self.log.idle)
-            self._idle.daemon = True
-            self._idle.start()
-
-    def _make_room(self, volumes: Iterable[Volume], context: Context) -> None:
-        """The limits on numbers and space, before a writer hears of the creation."""
-        chosen, limits = list(volumes), self.options.limits
-        if not chosen:
-            raise VssError(codes.BAD_STATE, "The set has no volume.")
-        if len(chosen) > limits.volumes_per_set:
-            raise VssError(codes.MAXIMUM_NUMBER_OF_VOLUMES_REACHED, "Too many volumes for one set.")
-        for volume in chosen:
-            there = self.store.of_volume(volume.guid)
-            if len(there) >= limits.shadows_per_volume:
-                raise VssError(codes.MAXIMUM_NUMBER_OF_SNAPSHOTS_REACHED, f"{volume.display} has too many copies.")
-            visible = [each for each in there if each.context.client_accessible]
-            if context.client_accessible and len(visible) >= limits.client_accessible_per_volume:
-                if not self.is_server:
-                    raise VssError(codes.MAXIMUM_NUMBER_OF_SNAPSHOTS_REACHED, f"{volume.display} has too many copies.")
-                self.store.delete(visible[0])
-                self.log.evicted(volume)
-            self.storage.ensure(volume)
+            self._idle = self.host.clock.call_after(self.options.limits.idle_timeout, self.log.idle, "VSS: idle")
 
     def _changed(self, action: str, shadow: ShadowCopy) -> None:
         self.host.trace.write("vss", self.host.name, shadow=shadow.id, action=action, volume=shadow.volume.display,
                               device=shadow.device, exposed=shadow.exposed)  # fmt: skip
-        if action == "deleted":
+        if action not in ("exposed", "unexposed"):
             self.storage.release(shadow.volume)
-        if action in ("added", "deleted"):
             self.storage.reserve()
+            self.overflow.watch()
+
+    def dump(self) -> dict[str, Any]:
+        """Everything VSS keeps on this host as plain data; the files of the copies are below the host's folder."""
+        return state.dump(self)
+
+    def load(self, data: Mapping[str, Any]) -> None:
+        """Take over what `dump` gave, before anything was done; ValueError."""
+        state.load(self, data)
 
     def reboot(self) -> None:
         """The host restarts: volatile copies vanish, device numbers start over, every writer is a new instance."""
         self.store.reboot()
-        for writer in self._writers:
-            writer.restart()
+        self.reverts.reboot()
+        self.roster.reboot()
 
     def close(self) -> None:
         """End what waits in the background."""
         self._closed.set()
+        self.overflow.close()
+        self.reverts.close()
+        for each in tuple(self._ends):
+            each.set()
         if self._idle is not None:
-            self._idle.cancel()
+            self._idle()

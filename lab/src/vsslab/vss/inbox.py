@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The writers that come with an edition of Windows, from data/writers.yml."""
+"""The writers that come with an edition of Windows (data/writers.yml), and those of roles and applications."""
 
 from __future__ import annotations
 
@@ -10,19 +10,43 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
+from .tables import parsed, table
 from .writers import Writer
 
 if TYPE_CHECKING:
     from ..windows.volumes import Volume
 
 
-@lru_cache(maxsize=1)
+_ABOUT = ("display_name", "role", "assumed")  # keys about an entry, not of a writer
+
+
 def _table() -> list[dict[str, Any]]:
-    text = importlib.resources.files(__package__).joinpath("data/writers.yml").read_text(encoding="utf-8")
-    table: list[dict[str, Any]] = yaml.safe_load(text)
-    return table
+    found: list[dict[str, Any]] = table("writers")
+    return found
+
+
+@lru_cache(maxsize=1)
+def known_writers() -> dict[str, dict[str, Any]]:
+    """The writers of roles and applications by lower-case name (vsslab/data/known-writers.yml); do not change it."""
+    text = importlib.resources.files("vsslab").joinpath("data/known-writers.yml").read_text(encoding="utf-8")
+    return {str(each["name"]).lower(): each for each in parsed(text)}
+
+
+def roles() -> list[str]:
+    """The roles and applications that bring writers, sorted."""
+    return sorted({str(each["role"]) for each in known_writers().values()})
+
+
+def description(name: str) -> dict[str, Any]:
+    """A well-known writer as `Writer.of` takes it; empty for an unknown name."""
+    entry = known_writers().get(name.lower(), {})
+    return {key: value for key, value in entry.items() if key not in _ABOUT}
+
+
+def role_writers(wanted: Iterable[str]) -> list[tuple[Writer, str]]:
+    """Fresh writers of some roles, each with the display name of its service."""
+    found = [each for each in known_writers().values() if each["role"] in set(wanted)]
+    return [(Writer.of(description(each["name"])), str(each.get("display_name", each["service"]))) for each in found]
 
 
 def inbox_writers(edition: str, volumes: Iterable[Volume], without: Iterable[str] = ()) -> list[Writer]:

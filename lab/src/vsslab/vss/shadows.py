@@ -11,35 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .codes import Attribute, Context
+from .providers import SYSTEM_PROVIDER, Provider
 
 if TYPE_CHECKING:
     from ..windows.metadata import Metadata
     from ..windows.volumes import Volume
+    from .guard import TreeGuard
     from .writers import Component, Writer
 
 DEVICE = "\\\\?\\GLOBALROOT\\Device\\HarddiskVolumeShadowCopy"
-
-
-@dataclass(frozen=True)
-class Provider:
-    """A registered shadow copy provider; `type` as VSS_PROVIDER_TYPE (1 system)."""
-
-    id: str
-    name: str
-    type: int
-    version: str
-    version_id: str
-    clsid: str
-
-
-SYSTEM_PROVIDER = Provider(
-    id="b5946137-7b9f-4925-af80-51abd60b20d5",
-    name="Microsoft Software Shadow Copy provider 1.0",
-    type=1,
-    version="1.0.0.7",
-    version_id="00000001-0000-0000-0007-000000000001",
-    clsid="65ee1dba-8ff4-4a58-ac1c-3470ee2f376a",
-)
 
 
 @dataclass
@@ -47,8 +27,10 @@ class ShadowCopy:
     """One shadow copy of one volume.
 
     `number` is that of its device object; `root` the folder that holds the copy; `exposed` the letter (`E:\\`) or
-    folder (`C:\\mnt\\copy\\`) under which it is exposed locally; `metadata` the attributes and security of its files;
-    ids are lower-case without braces.
+    folder (`C:\\mnt\\copy\\`) under which it is exposed locally, or the share (`data`) remotely; `metadata` the
+    attributes and security of its files; `size` the bytes in its files; `guard` watches over its tree; `kept` what the
+    next newer copy (its id) has no longer, in bytes; `service_machine` the host it was imported on; ids are lower-case
+    without braces.
     """
 
     id: str
@@ -65,6 +47,10 @@ class ShadowCopy:
     provider: Provider = SYSTEM_PROVIDER
     exposed: str | None = None
     requestor: str = ""
+    size: int = 0
+    guard: TreeGuard | None = None
+    kept: tuple[str, int] | None = None
+    service_machine: str = ""
 
     @property
     def device(self) -> str:
@@ -74,7 +60,14 @@ class ShadowCopy:
     @property
     def all_attributes(self) -> Attribute:
         """The attribute bits, with those of the exposure."""
-        return self.attributes | (Attribute.EXPOSED_LOCALLY if self.exposed else Attribute(0))
+        if not self.exposed:
+            return self.attributes
+        return self.attributes | (Attribute.EXPOSED_REMOTELY if self.shared else Attribute.EXPOSED_LOCALLY)
+
+    @property
+    def shared(self) -> bool:
+        """True when the copy is exposed as a share."""
+        return self.exposed is not None and "\\" not in self.exposed
 
 
 @dataclass

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..windows.errors import WinError
+from ..windows.shares import DUPLICATE
 from . import codes
 from .codes import VssError
+from .providers import SYSTEM
 from .shadows import ShadowCopy
 from .trees import remove_tree
 
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Thread-safe; `changed(action, shadow)` is called after every change with added, exposed, unexposed, deleted."""
+    """Thread-safe.
+
+    `changed(action, shadow)` is called after every change: added, exposed, unexposed, deleted, lost, withdrawn.
+    """
 
     def __init__(self, host: Host, folder: Path, changed: Callable[[str, ShadowCopy], None]) -> None:
         self._host = host
@@ -30,7 +35,7 @@ class Store:
         self._changed = changed
         self._lock = threading.RLock()
         self._shadows: list[ShadowCopy] = []
-        self._last_number = 0
+        self.last_number = 0
 
     def all(self) -> list[ShadowCopy]:
         """All shadow copies, oldest first."""
@@ -53,11 +58,15 @@ class Store:
         """The copies of one volume, oldest first."""
         return [each for each in self.all() if each.volume.guid == guid]
 
+    def in_areas(self, guid: str) -> list[ShadowCopy]:
+        """Those of them that need a storage area, oldest first: the system provider's."""
+        return [each for each in self.of_volume(guid) if each.provider.type == SYSTEM]
+
     def next_number(self) -> int:
         """A device number, rising, never the same again until the host reboots."""
         with self._lock:
-            self._last_number += 1
-            return self._last_number
+            self.last_number += 1
+            return self.last_number
 
     def surface(self, shadow: ShadowCopy) -> None:
         """A copy is made: its device object can be opened from now on."""
@@ -69,12 +78,36 @@ class Store:
             self._shadows.append(shadow)
         self._changed("added", shadow)
 
+    def restore(self, shadow: ShadowCopy) -> None:
+        """A copy that was kept is there again, exposed as it was; nobody is told."""
+        with self._lock:
+            self._attach(shadow.device, shadow)
+            if shadow.exposed and not shadow.shared:
+                self._attach(shadow.exposed.rstrip("\\"), shadow)
+            self._shadows.append(shadow)
+
     def discard(self, shadow: ShadowCopy) -> None:
         """Whatever there is of a copy goes: listed, surfaced or only begun."""
         with contextlib.suppress(VssError):
             self.delete(shadow)
         with contextlib.suppress(KeyError):
             self._host.files.detach(shadow.device)
+        self._end(shadow)
+
+    def lose(self, shadow: ShadowCopy) -> None:
+        """A copy vanishes though nobody asked for it, harmless when it is gone: open files of it fail from now on."""
+        with contextlib.suppress(VssError):
+            self.delete(shadow, action="lost")
+
+    def withdraw(self, shadow: ShadowCopy) -> None:
+        """A copy leaves the system, its files stay (hardware copies that are masked or become volumes)."""
+        with self._lock:
+            self._take_out(shadow)
+        self._changed("withdrawn", shadow)
+
+    def _end(self, shadow: ShadowCopy) -> None:
+        if shadow.guard is not None:
+            shadow.guard.gone = True
         if shadow.root.exists():
             remove_tree(shadow.root)
 
@@ -83,7 +116,7 @@ class Store:
         names.attach(place, lambda: shadow.root, read_only=True, metadata=shadow.metadata)
 
     def expose(self, shadow: ShadowCopy, target: str) -> str:
-        """Expose a copy under a free letter or an empty folder; returns the name as VSS keeps it (`E:\\`).
+        """Expose a copy under a free letter, in an empty folder or as a share; the name as VSS keeps it (`E:\\`).
 
         VssError (docs of IVssBackupComponents::ExposeSnapshot): BAD_STATE when the copy cannot be exposed,
         OBJECT_ALREADY_EXISTS when it is exposed or the letter in use, E_INVALIDARG for no existing empty folder.
@@ -94,6 +127,9 @@ class Store:
             if shadow.exposed:
                 raise VssError(codes.OBJECT_ALREADY_EXISTS, f"The copy is exposed as {shadow.exposed} already.")
             plain = target.rstrip("\\")
+            if ":" not in plain and "\\" not in plain:
+                self._share(shadow, plain)
+                return plain
             if len(plain) == 2 and plain[1] == ":" and plain[0].isalpha():
                 if self._taken(plain):
                     raise VssError(codes.OBJECT_ALREADY_EXISTS, f"{plain} is in use.")
@@ -103,6 +139,25 @@ class Store:
             shadow.exposed = plain + "\\"
         self._changed("exposed", shadow)
         return shadow.exposed
+
+    def _share(self, shadow: ShadowCopy, name: str) -> None:
+        try:
+            self._host.shares.add(name, shadow.device + "\\", description="Shadow copy")
+        except WinError as error:
+            taken = error.code == DUPLICATE
+            raise VssError(codes.OBJECT_ALREADY_EXISTS if taken else codes.E_INVALIDARG, f"{name}: {error}") from None
+        shadow.exposed = name
+        self._changed("exposed", shadow)
+
+    def _hide(self, shadow: ShadowCopy) -> None:
+        """Take what a copy is exposed as away."""
+        name = shadow.exposed or ""
+        with contextlib.suppress(WinError):  # somebody deleted the share
+            if shadow.shared:
+                self._host.shares.remove(name)
+            else:
+                self._host.files.detach(name.rstrip("\\"))
+        shadow.exposed = None
 
     def _taken(self, letter: str) -> bool:
         return letter[0].upper() in self._host.files.names.letters()
@@ -119,27 +174,28 @@ class Store:
         with self._lock:
             if not shadow.exposed:
                 raise VssError(codes.BAD_STATE, "The copy is not exposed.")
-            self._host.files.detach(shadow.exposed.rstrip("\\"))
-            shadow.exposed = None
+            self._hide(shadow)
         self._changed("unexposed", shadow)
 
     def exposed_as(self, target: str) -> ShadowCopy | None:
-        """The copy exposed under this letter or folder, or None."""
+        """The copy exposed under this letter or folder or as this share, or None."""
         wanted = target.rstrip("\\").lower()
         return next((e for e in self.all() if e.exposed and e.exposed.rstrip("\\").lower() == wanted), None)
 
-    def delete(self, shadow: ShadowCopy) -> None:
+    def delete(self, shadow: ShadowCopy, action: str = "deleted") -> None:
         """Delete a copy, unexposing it first; VssError OBJECT_NOT_FOUND when it is gone already."""
         with self._lock:
-            if shadow not in self._shadows:
-                raise VssError(codes.OBJECT_NOT_FOUND, f"There is no shadow copy {shadow.id}.")
-            if shadow.exposed:
-                self._host.files.detach(shadow.exposed.rstrip("\\"))
-                shadow.exposed = None
-            self._shadows.remove(shadow)
-            self._host.files.detach(shadow.device)
-        remove_tree(shadow.root)
-        self._changed("deleted", shadow)
+            self._take_out(shadow)
+        self._end(shadow)
+        self._changed(action, shadow)
+
+    def _take_out(self, shadow: ShadowCopy) -> None:
+        if not any(each is shadow for each in self._shadows):
+            raise VssError(codes.OBJECT_NOT_FOUND, f"There is no shadow copy {shadow.id}.")
+        if shadow.exposed:
+            self._hide(shadow)
+        self._shadows = [each for each in self._shadows if each is not shadow]
+        self._host.files.detach(shadow.device)
 
     def reboot(self) -> None:
         """What a restart does: volatile copies vanish, device numbers start over with the copies that stay."""
@@ -153,4 +209,7 @@ class Store:
             for number, shadow in enumerate(self._shadows, start=1):
                 shadow.number = number
                 self._attach(shadow.device, shadow)
-            self._last_number = len(self._shadows)
+                share = self._host.shares.find(shadow.exposed or "") if shadow.shared else None
+                if share is not None:
+                    share.path = shadow.device + "\\"
+            self.last_number = len(self._shadows)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import codes
-from .codes import WriterState
+from .codes import Until, WriterState
 
 if TYPE_CHECKING:
     from ..windows.volumes import Volume
@@ -140,19 +140,21 @@ class Writer:
     instance_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     state: WriterState = WriterState.STABLE
     failure: int = codes.S_OK
+    until: Until = Until.SESSION
 
     def restart(self) -> None:
-        """The program that holds the writer starts anew: another instance, and a clean state."""
+        """The program that holds the writer starts anew: another instance, with a clean state if that is enough."""
         self.instance_id = str(uuid.uuid4())
-        self.settle()
+        if self.until is not Until.REBOOT:
+            self.settle()
 
     def settle(self) -> None:
         """Forget the last session."""
-        self.state, self.failure = WriterState.STABLE, codes.S_OK
+        self.state, self.failure, self.until = WriterState.STABLE, codes.S_OK, Until.SESSION
 
-    def fail(self, state: WriterState, hresult: int) -> None:
-        """The writer failed; the state stays until the next session or restart."""
-        self.state, self.failure = state, hresult
+    def fail(self, state: WriterState, hresult: int, until: Until = Until.SESSION) -> None:
+        """The writer failed; the state stays until the next session or restart, or until more than that."""
+        self.state, self.failure, self.until = state, hresult, until
 
     def answers_to(self, text: str) -> bool:
         """True when `text` is its name, its class id or its instance id (any case, braces or not)."""
