@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vsslab import programs
+from vsslab import programs, vss
 from vsslab.windows.host import Host
+
+BANK = "{a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}"
+RUN = "C:\\Windows\\umbra-vss\\runs\\1"
 
 
 @dataclass
@@ -75,3 +79,82 @@ def make_machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
 @pytest.fixture
 def machine(make_machine: Callable[..., Machine]) -> Machine:
     return make_machine()
+
+
+class Tool:
+    """A server with VSS, a bank's writer, and a short way to run diskshadow on it."""
+
+    def __init__(self, root, **options):
+        language = options.pop("language", "en-US")
+        self.host = Host(
+            "sql01",
+            root,
+            language=language,
+            profile=options.pop("profile", "server2022"),
+            volumes=[{"letter": "C"}, {"letter": "D"}, {"letter": "F", "file_system": "FAT32"}],
+            users=[{"name": "admin", "password": "x", "administrator": True}, {"name": "bob", "password": "y"}],
+            time_zone="Europe/Berlin",
+        )
+        self.vss = vss.install(self.host, {"limits": {"freeze": 2.0, "hold": 2.0}, **options})
+        programs.register(self.host)
+        self.host.files.mkdir(RUN, parents=True)
+        self.host.files.mkdir("D:\\Bank")
+        self.host.files.write("D:\\Bank\\bank.db", b"balance=100")
+        self.writer = self.vss.add_writer(
+            vss.Writer.of(
+                {
+                    "name": "SqlServerWriter",
+                    "class_id": BANK,
+                    "components": [
+                        {
+                            "name": "Bank",
+                            "logical_path": "SQL01",
+                            "caption": "The bank",
+                            "files": [{"path": "D:\\Bank", "filespec": "*.db"}],
+                        }
+                    ],
+                }
+            )
+        )
+
+    def run(self, *arguments, user="admin", stdin="", cwd="C:\\Windows\\Temp", stop=None):
+        self.lines, self.errors = [], []
+        self.code = self.host.processes.run(
+            ["diskshadow.exe", *arguments],
+            self.host.users.find(user),
+            out=self.lines.append,
+            err=self.errors.append,
+            stdin=stdin,
+            cwd=cwd,
+            stop=stop or threading.Event(),
+        )
+        return self.lines
+
+    def script(self, *commands, end="\r\n", last="\r\n", arguments=(), **options):
+        text = end.join(commands) + last
+        self.host.files.write(f"{RUN}\\s.dsh", text.encode("cp1252"))
+        return self.run("/s", f"{RUN}\\s.dsh", *arguments, **options)
+
+    def text(self):
+        return "\n".join(self.lines)
+
+    def hresults(self):
+        return re.findall(r"Returned HRESULT: ([0-9a-f]{8})$", self.text(), re.MULTILINE)
+
+
+@pytest.fixture
+def make_tool(tmp_path):
+    tools = []
+
+    def make(**options):
+        tools.append(Tool(tmp_path / str(len(tools)), **options))
+        return tools[-1]
+
+    yield make
+    for each in tools:
+        each.host.close()
+
+
+@pytest.fixture
+def tool(make_tool):
+    return make_tool()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""vssadmin: its verbs by edition, its listings in three languages, its exit codes."""
+"""vssadmin: its verbs by edition, its listings in four languages, its exit codes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import threading
 
 import pytest
 from vsslab import programs, vss
+from vsslab.programs import vssadmin
 from vsslab.programs.phrases import table
 from vsslab.programs.vssadmin_listing import Console
 from vsslab.vss import Context, WriterState
@@ -305,14 +306,123 @@ def test_storage_areas_are_made_resized_and_removed(tool):
     assert area.max_space == 2 << 30
     tool.run("resize shadowstorage /for=D: /on=C: /maxsize=UNBOUNDED")
     assert area.max_space == UNBOUNDED
-    tool.run("delete shadowstorage /for=D:")
+    tool.run("delete shadowstorage /for=D: /on=C: /quiet")
     assert (tool.code, tool.vss.storage.all()) == (0, [])
 
 
-def test_reverting_is_refused_loudly(tool):
-    tool.run("revert shadow /shadow={0}")
-    assert tool.errors == tool.lines == ["vsslab does not simulate 'vssadmin revert shadow'."]
-    assert tool.code != 0
+def test_removing_an_area_asks_first(tool):
+    tool.vss.storage.add(tool.vss.volume("D:"), tool.vss.volume("C:"), UNBOUNDED)
+    assert tool.run("delete shadowstorage /for=D:")[0].endswith("of D:\\ (Y/N): [N]? ")
+    assert (tool.code, len(tool.vss.storage.all())) == (1, 1)
+    tool.run("delete shadowstorage /for=D:", stdin="Y\n")
+    assert (tool.code, tool.vss.storage.all()) == (0, [])
+    assert tool.run("delete shadowstorage /for=D: /quiet")[0].endswith("association was not found.")
+    tool.create(name="D:")
+    assert tool.run("delete shadowstorage /for=D: /quiet") == ["Error: The shadow copy storage association is in use."]
+    assert tool.code == 2
+
+
+def test_shrinking_an_area_loses_copies(make_tool):
+    tool = make_tool(limits={"minimum_storage": 1 << 20})
+    for _ in range(2):
+        tool.create(name="D:")
+        tool.host.files.write("D:\\f", bytes(1 << 20))
+        tool.host.files.remove("D:\\f") if _ else None
+    assert tool.run("resize shadowstorage /for=D: /on=D: /maxsize=1MB")[0].startswith("Successfully resized")
+    assert tool.run("resize shadowstorage /for=D: /on=D: /maxsize=1000")[0] == "Error: Invalid option value."
+    assert tool.run("resize shadowstorage /for=C: /on=D:")[0].endswith("association was not found.")
+
+
+@pytest.fixture
+def old(make_tool):
+    """A copy of D: that shows `then`, and a live volume that has `now`; a revert takes ten seconds."""
+    tool = make_tool(revert_seconds=10)
+    tool.host.files.write("D:\\f", b"then")
+    tool.shadow = tool.create(name="D:")
+    tool.host.files.write("D:\\f", b"now")
+    tool.host.files.write("D:\\g", b"new")
+    return tool
+
+
+def test_reverting_a_volume(old):
+    newer = old.create(name="D:")
+    lines = old.run(f"revert shadow /shadow={{{old.shadow.id}}}", stdin="y\n")
+    assert lines[-1] == "Successfully started the revert of volume 'D:\\'"
+    assert old.host.files.read("D:\\f") == b"then"
+    assert not old.host.files.exists("D:\\g")
+    assert newer not in old.vss.shadows
+    assert old.run("query reverts /all") == [
+        f"Volume being reverted: (D:){old.shadow.volume.device_id}",
+        f"   Shadow Copy ID: {{{old.shadow.id}}}",
+        "   Progress: 0%",
+        "",
+    ]
+    assert old.run("query reverts /for=C:") == ["No items found that satisfy the query."]
+    assert "revert is in progress" in old.run(f"revert shadow /shadow={{{old.shadow.id}}} /quiet")[0]
+    assert old.code == 2
+    assert "revert is in progress" in old.run("create shadow /for=D:")[0]
+
+
+def test_reverting_asks_first(old):
+    assert old.run(f"revert shadow /shadow={{{old.shadow.id}}}")[1].endswith("(Y/N): [N]? ")
+    assert (old.code, old.host.files.read("D:\\f")) == (1, b"now")
+
+
+def test_what_cannot_be_reverted(old):
+    system, backup = old.create(name="C:"), old.create(Context.APP_ROLLBACK, "D:")
+    assert old.run(f"revert shadow /shadow={{{system.id}}} /quiet") == ["Error: The volume cannot be reverted."]
+    assert old.run(f"revert shadow /shadow={{{backup.id}}} /quiet")[0].startswith("Error: Snapshots were found")
+    assert old.run("revert shadow /shadow={0} /quiet") == ["No items found that satisfy the query."]
+    assert old.code == 2
+    for line in ("revert shadow", "query reverts", "query reverts /all /for=D:"):
+        old.run(line)
+        assert old.code == 1
+
+
+@pytest.mark.parametrize("verb", sorted(table("vssadmin")["commands"]))
+def test_every_command_tells_its_syntax(tool, verb):
+    lines = tool.run(f"{verb} /?", user="bob")
+    assert tool.code == 0
+    assert all(line.lower().startswith(f"  {verb}") for line in lines)
+    documented = {each.lower() for line in lines for each in re.findall(r"/(\w+)", line)}
+    allowed, _ = vssadmin._COMMANDS[verb]
+    assert documented == allowed - {"set"}
+
+
+def test_a_client_cannot_revert(make_tool):
+    tool = make_tool(profile="windows10")
+    for line in ("revert shadow /shadow={0} /quiet", "query reverts /all"):
+        assert tool.run(line)[0] == "Error: Invalid command."
+    shadow = tool.create()
+    tool.run(f"list shadows /set={{{shadow.set_id}}}")
+    assert tool.code == 1
+
+
+def test_a_programs_volume_is_reverted_by_force_only(old):
+    class App:
+        volumes = ("D:\\",)
+        pid = 7
+
+        def kill(self):
+            self.pid = 0
+
+        def hold(self):
+            """Stands still."""
+
+        release = hold
+
+    old.host.apps["app"] = App()
+    assert "in use" in old.run(f"revert shadow /shadow={{{old.shadow.id}}} /quiet")[0]
+    assert old.host.files.read("D:\\f") == b"now"
+    old.run(f"revert shadow /shadow={{{old.shadow.id}}} /quiet /forcedismount")
+    assert (old.code, old.host.apps["app"].pid, old.host.files.read("D:\\f")) == (0, 0, b"then")
+
+
+def test_providers_by_their_data(make_tool):
+    tool = make_tool(providers=[{"name": "Array", "type": "hardware"}, {"name": "Soft", "type": "software"}])
+    lines = tool.run("list providers")
+    assert [each.split("'")[1] for each in lines if "'" in each][1:] == ["Array", "Soft"]
+    assert [each.rpartition(" ")[2] for each in lines if "type" in each] == ["System", "Hardware", "Software"]
 
 
 @pytest.mark.parametrize(
@@ -331,7 +441,7 @@ def test_sizes_have_three_digits(tool, number, shown):
     assert Console(call).size(number, 100 << 30) == shown
 
 
-@pytest.mark.parametrize("tag", ["en-US", "de-DE", "fr-FR"])
+@pytest.mark.parametrize("tag", ["en-US", "de-DE", "fr-FR", "es-ES"])
 def test_the_structure_is_the_same_in_every_language(make_tool, tag):
     english, other = make_tool(), make_tool(language=tag)
     for tool in (english, other):
@@ -350,5 +460,9 @@ def test_every_text_says_where_it_comes_from():
         fields = {tuple(sorted(set(re.findall(r"\{(\w+)\}", each["text"])))) for each in entry.values()}
         assert len(fields) == 1, key
         assert all(each["source"] in ("sample", "assumed") for each in entry.values())
+    english = table("vssadmin")["phrases"]
+    for texts in table("vssadmin-languages").values():
+        for key, text in texts.items():
+            assert set(re.findall(r"\{(\w+)\}", text)) == set(re.findall(r"\{(\w+)\}", english[key]["en"]["text"])), key
     for key, each in table("diskshadow")["phrases"].items():
         assert each["source"] in ("sample", "family", "assumed"), key

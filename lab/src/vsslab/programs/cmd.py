@@ -1,57 +1,65 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""cmd.exe /c: the built-in commands that administrators send from afar, and programs.
+"""cmd.exe /c: command lines, batch files, built-in commands and programs.
 
-Sources: "cmd", "mklink", "rmdir", "dir", "echo", "type", "mkdir", "exit", "chcp" in the Windows Commands documentation.
+Source: "cmd", "if", "call", "goto", "set" and the pages of the other built-in commands in the Windows Commands
+documentation. The built-in commands that work on files are in `cmd_files`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from ..windows import commandline
-from ..windows.errors import ALREADY_EXISTS, NOT_FOUND, PRIVILEGE_NOT_HELD, WinError
-from ..windows.paths import child, wildcard_match
+from ..windows.errors import NOT_FOUND, WinError
 from ..windows.processes import Invocation, ProgramNotFound
-from .cmd_line import Part, SyntaxRefused, parts, switches, unquoted, words
+from .cmd_batch import Batch, Flow
+from .cmd_files import BUILTINS, Files
+from .cmd_line import Condition, Part, SyntaxRefused, condition, parts, switches, unquoted, words
 from .phrases import table
+from .phrases import words as words_of
 
 NOT_RECOGNIZED = 9009
 _CODE_PAGES = frozenset({437, 850, 852, 866, 1250, 1251, 1252, 65000, 65001})
-_Line = Callable[[str], None]
-
-
-class _Exit(Exception):
-    """`exit`: the interpreter ends."""
+_BATCH = (".cmd", ".bat")
+_DEEPEST = 32  # batch files that call one another
+_REFUSED = frozenset({"for", "assoc", "ftype", "pushd", "popd", "prompt", "color", "date", "time", "break", "shift"})
 
 
 def main(call: Invocation) -> int:
     """Run what stands after /c; the exit code is that of the last command."""
-    return _Shell(call).run()
+    return Shell(call).run()
 
 
-class _Shell:
+class Shell:
     """One cmd.exe."""
 
     def __init__(self, call: Invocation) -> None:
-        self._call = call
-        self._host = call.host
-        self._words: Any = table("cmd")[call.host.language.short]
-        self._files = call.host.files.as_user(call.user, cwd=call.cwd)
-        self._level = 0
-        self._variables = call.host.environment(call.user)
-        self._builtins: dict[str, Callable[[str, Invocation], int]] = {
-            "mklink": self._mklink, "rmdir": self._rmdir, "rd": self._rmdir, "dir": self._dir, "echo": self._echo,
-            "type": self._type, "mkdir": self._mkdir, "md": self._mkdir, "exit": self._exit, "chcp": self._chcp,
+        self.call = call
+        self.host = call.host
+        self.words: Any = words_of("cmd", call.host.language.short)
+        self.cwd = call.cwd
+        self.level = 0
+        self.variables = call.variables
+        self.batch: Batch | None = None
+        self._depth = 0
+        self._silent = False  # the command that ran leaves the exit code as it was
+        self.files = Files(self)
+        own: dict[str, Callable[[str, Invocation], int]] = {
+            "echo": self._echo, "exit": self._exit, "chcp": self._chcp, "set": self._set, "cd": self._cd,
+            "chdir": self._cd, "rem": self._nothing, "title": self._nothing, "cls": self._nothing,
+            "setlocal": self._setlocal, "endlocal": self._endlocal, "call": self._call, "goto": self._goto,
+            "ver": self._ver, "verify": self._nothing, "pause": self._pause,
         }  # fmt: skip
+        self._builtins = {**own, **{name: getattr(self.files, method) for name, method in BUILTINS.items()}}
 
     def run(self) -> int:
         """The whole command line."""
-        call = self._call
+        call = self.call
         given = call.command_line or commandline.join(call.argv)
         rest = commandline.program_of(given)[1]
         before, command = switches(rest)
@@ -60,201 +68,279 @@ class _Shell:
             call.err("vsslab simulates cmd.exe with /c and a command only.")
             return 1
         try:
-            for part in parts(unquoted(command, self._is_program)):
-                if call.stop.is_set():
-                    break
-                if (part.when == "&&" and self._level) or (part.when == "||" and not self._level):
-                    continue
-                self._level = self._part(part)
+            self.line(self.expanded(unquoted(command, self._is_program)))
         except SyntaxRefused as problem:
             call.err(str(problem))
             return 1
-        except _Exit:
-            pass
-        return self._level
+        except Flow as ending:
+            if ending.code is not None:
+                self.level = ending.code
+        return self.level
 
     def _is_program(self, name: str) -> bool:
         try:
-            self._host.processes.find(name, self._call.cwd)
+            self.host.processes.find(name, self.cwd)
         except ProgramNotFound:
-            return False
+            return self._batch_file(name) is not None
         return True
 
-    def _expanded(self, text: str) -> str:
-        known = {name.lower(): value for name, value in self._variables.items()}
-        known |= {"errorlevel": str(self._level), "cd": self._call.cwd}
+    def expanded(self, text: str) -> str:
+        """%NAME% replaced by values, before anything else is read; in a batch file unknown names give nothing."""
+        known = {name.lower(): value for name, value in self.variables.items()}
+        known = {"errorlevel": str(self.level), "cd": self.cwd} | known
+        if self.batch is not None:
+            return self.batch.expanded(text, known)
         return re.sub(r"%([^%]+)%", lambda found: known.get(found[1].lower(), found[0]), text)
 
-    def _part(self, part: Part) -> int:
+    def line(self, text: str, call: Invocation | None = None) -> int:
+        """Run one line; the exit code of its last command."""
+        return self._parts(parts(text), call or self.call)
+
+    def _parts(self, found: list[Part], call: Invocation) -> int:
+        piped: list[str] | None = None
+        result = 0
+        for at, part in enumerate(found):
+            if call.stop.is_set():
+                break
+            if (part.when == "&&" and result) or (part.when == "||" and not result):
+                continue
+            asked = condition(part.text)
+            if asked is not None:
+                if self._holds(asked):
+                    self._parts([replace(part, text=asked.then, when=""), *found[at + 1 :]], call)
+                return self.level  # everything behind an if belongs to it
+            into = at + 1 < len(found) and found[at + 1].when == "|"
+            waiting: list[str] = []
+            stdin = call.stdin if piped is None else "".join(f"{each}\r\n" for each in piped)
+            self._silent = False
+            result = self._part(part, replace(call, stdin=stdin, out=waiting.append if into else call.out))
+            self.level = self.level if self._silent else result
+            piped = waiting if into else None
+        return self.level
+
+    def _holds(self, asked: Condition) -> bool:
+        if asked.kind == "exist":
+            true = self.files.any(asked.left)
+        elif asked.kind == "defined":
+            true = asked.left.lower() in {each.lower() for each in self.variables}
+        elif asked.kind == "errorlevel":
+            true = asked.left.lstrip("-").isdigit() and self.level >= int(asked.left)
+        else:
+            true = asked.compares()
+        return true != asked.negated
+
+    def _part(self, part: Part, call: Invocation) -> int:
         """One command with its redirections; files are written when it ends."""
         lines: list[str] = []
         errors: list[str] = []
-        out: _Line = self._call.out if part.out is None else lines.append
-        err: _Line = out if part.merged else self._call.err if part.err is None else errors.append
-        call = replace(self._call, out=out, err=err)
+        out = call.out if part.out is None else lines.append
+        err = out if part.merged else call.err if part.err is None else errors.append
+        encoding = self.host.language.encoding
+        files = self.files.view
         try:
-            code = self._command(self._expanded(part.text).lstrip("@ "), call)
+            stdin = call.stdin if part.input is None else files.read(part.input).decode(encoding, "replace")
+            code = self._command(part.text.lstrip("@ "), replace(call, out=out, err=err, stdin=stdin, cwd=self.cwd))
             for target, content, append in ((part.out, lines, part.append), (part.err, errors, False)):
                 if target is not None and target.upper() != "NUL":
-                    data = "".join(each + "\r\n" for each in content).encode(self._host.language.encoding, "replace")
-                    self._files.write(self._expanded(target), data, append=append)
+                    data = "".join(each + "\r\n" for each in content).encode(encoding, "replace")
+                    files.write(target, data, append=append)
         except WinError as problem:
-            self._call.err(problem.localized(self._host.language.tag))
+            call.err(problem.localized(self.host.language.tag))
             return 1
         return code
 
     def _command(self, text: str, call: Invocation) -> int:
         name = re.match(r'"[^"]*"|[^\s"/,;=]+', text)
         if name is None:
-            call.err(self._words["syntax"])
+            call.err(self.words["syntax"])
             return 1
-        builtin = self._builtins.get(name[0].lower().rstrip("."))
-        if builtin is None and name[0].lower().startswith("echo."):
+        plain = name[0].lower().rstrip(".")
+        builtin = self._builtins.get(plain)
+        if builtin is None and plain.startswith("echo."):
             builtin, name = self._echo, re.match("echo", text, re.IGNORECASE)
+        if plain in _REFUSED:
+            raise SyntaxRefused(f"vsslab does not simulate cmd.exe's {plain}.")
+        if re.match(r"(?:cd|md|rd)[\\.]", plain) and builtin is None:
+            builtin, name = self._builtins[plain[:2]], re.match("..", text)
         if builtin is not None and name is not None:
             try:
-                return builtin(text[name.end() :], call)
+                code: int = builtin(text[name.end() :], call)
             except WinError as problem:
-                call.err(problem.localized(self._host.language.tag))
+                call.err(problem.localized(self.host.language.tag))
                 return 1
+            return code
         return self._program(text, call)
+
+    def _batch_file(self, name: str) -> str | None:
+        """The batch file that a name means: with its ending or without, in the folder it names or the working one."""
+        plain = name.strip('"')
+        endings = [""] if plain.lower().endswith(_BATCH) else [".bat", ".cmd"]
+        for each in endings:
+            if self.files.view.exists(plain + each) and not self.files.view.is_dir(plain + each):
+                return plain + each
+        return None
 
     def _program(self, text: str, call: Invocation) -> int:
         argv = commandline.split(text)
         try:
-            return self._host.processes.run(argv, call.user, out=call.out, err=call.err, stdin=call.stdin, cwd=call.cwd,
-                                            stop=call.stop, parent=call.pid, command_line=text)  # fmt: skip
+            return self.host.processes.run(argv, call.user, out=call.out, err=call.err, stdin=call.stdin, cwd=self.cwd,
+                                           stop=call.stop, parent=call.pid, command_line=text,
+                                           environment=self.variables)  # fmt: skip
         except ProgramNotFound:
-            for line in self._words["unknown"]:
+            script = self._batch_file(argv[0])
+            if script is not None:
+                code = self.script(script, argv[1:], call)
+                if self.batch is not None:
+                    raise Flow(code) from None  # control does not come back without `call`
+                return code
+            for line in self.words["unknown"]:
                 call.err(str(line).format(name=argv[0]))
             return NOT_RECOGNIZED
 
-    # -- built-in commands -----------------------------------------------------------------------------------------
-    def _options(self, text: str, known: str) -> tuple[set[str], list[str]]:
-        """Switches such as /s (lower case, without the slash) and the other words; WinError 87 for an unknown one."""
-        found: set[str] = set()
-        rest: list[str] = []
-        for word in words(text):
-            if word.startswith("/"):
-                given = set(re.findall(r"/([^/]+)", word.lower()))
-                if not given or not given <= set(known.split()):
-                    raise SyntaxRefused(f"vsslab does not simulate the switch {word} here in cmd.exe.")
-                found |= given
-            else:
-                rest.append(word)
-        return found, rest
-
-    def _mklink(self, text: str, call: Invocation) -> int:
-        switches_given, names = self._options(text, "d j h")
-        if len(names) != 2:
-            for line in self._words["mklink"]:
-                call.out(line)
-            return 1
-        if switches_given != {"d"}:
-            raise SyntaxRefused("vsslab simulates mklink with /d only.")
-        link, target = names
+    # -- batch files -----------------------------------------------------------------------------------------------
+    def script(self, path: str, arguments: list[str], call: Invocation) -> int:
+        """Run a batch file to its end; the exit code."""
+        if self._depth >= _DEEPEST:
+            raise SyntaxRefused("vsslab ends batch files that call one another more than 32 times.")
+        data = self.files.view.read(path)
+        text = data.decode(self.host.language.encoding, "replace")
+        outer, self.batch = self.batch, Batch(self.files.view.locate(path).path, arguments, text.splitlines())
+        self._depth += 1
         try:
-            self._files.symlink(link, target)
-        except WinError as problem:
-            if problem.code != PRIVILEGE_NOT_HELD:
+            while (raw := self.batch.next()) is not None and not call.stop.is_set():
+                self._batch_line(raw, call)
+        except Flow as ending:
+            if ending.whole:
                 raise
-            call.err(self._words["privilege"])
-            return 1
-        call.out(str(self._words["linked"]).format(link=link, target=target))
+            if ending.code is not None:
+                self.level = ending.code
+        finally:
+            self._depth -= 1
+            if self.batch is not None and self.batch.saved:
+                self.variables = self.batch.saved[0]
+            self.batch = outer
+        return self.level
+
+    def _batch_line(self, raw: str, call: Invocation) -> None:
+        text = self.expanded(raw.strip())
+        if not text:
+            return
+        batch = self.batch
+        if batch is not None and batch.echo and not text.startswith("@"):
+            call.out("")
+            call.out(f"{self.cwd}>{text} ")
+        self.line(text.lstrip("@ "), call)
+
+    def _call(self, text: str, call: Invocation) -> int:
+        if text.strip().startswith(":"):
+            raise SyntaxRefused("vsslab does not simulate call of a label in cmd.exe.")
+        argv = commandline.split(text.strip())
+        script = self._batch_file(argv[0]) if argv else None
+        return self.script(script, argv[1:], call) if script else self._command(text.strip(), call)
+
+    def _goto(self, text: str, call: Invocation) -> int:
+        label = text.strip().lstrip(":").split()[0].lower() if text.strip() else ""
+        self._silent = True
+        if self.batch is None:
+            return 0
+        if label == "eof":
+            raise Flow(None)
+        if not self.batch.jump(label):
+            call.err(str(self.words["no_label"]).format(name=label))
+            raise Flow(1)
         return 0
 
-    def _rmdir(self, text: str, call: Invocation) -> int:
-        given, names = self._options(text, "s q")
-        if not names:
-            call.err(self._words["syntax"])
-            return 1
-        if "s" in given and "q" not in given:
-            raise SyntaxRefused("rmdir /s without /q asks a question, and nobody can answer it here.")
-        code = 0
-        for name in names:
-            try:
-                (self._files.remove_tree if "s" in given else self._files.rmdir)(name)
-            except WinError as problem:
-                call.err(problem.localized(self._host.language.tag))
-                code = problem.code
-        return code
+    def _setlocal(self, text: str, _call: Invocation) -> int:
+        if "delayed" in text.lower():
+            raise SyntaxRefused("vsslab does not simulate delayed expansion in cmd.exe.")
+        if self.batch is not None:
+            self.batch.saved.append(dict(self.variables))
+        self._silent = True
+        return 0
 
-    def _dir(self, text: str, call: Invocation) -> int:
-        given, names = self._options(text, "b a s a:d a-d ad o:n on")
-        if "b" not in given:
-            raise SyntaxRefused("vsslab simulates dir with /b only.")
-        folder, pattern = self._folder_and_pattern(names[0] if names else ".")
-        found = self._listed(folder, pattern, given)
-        for line in found:
+    def _endlocal(self, _text: str, _call: Invocation) -> int:
+        if self.batch is not None and self.batch.saved:
+            self.variables = self.batch.saved.pop()
+        self._silent = True
+        return 0
+
+    # -- built-in commands -----------------------------------------------------------------------------------------
+    def _nothing(self, _text: str, _call: Invocation) -> int:
+        self._silent = True
+        return 0
+
+    def _pause(self, _text: str, _call: Invocation) -> int:
+        raise SyntaxRefused("pause waits for a key, and nobody can press one here.")
+
+    def _ver(self, _text: str, call: Invocation) -> int:
+        for line in ("", f"Microsoft Windows [Version {self.host.profile.version}.{table('cmd').get('revision', 0)}]"):
             call.out(line)
-        if not found:
-            call.err(self._words["not_found"])
-        return 0 if found else 1
-
-    def _folder_and_pattern(self, path: str) -> tuple[str, str]:
-        folder, backslash, last = path.replace("/", "\\").rpartition("\\")
-        if any(char in last for char in "*?"):
-            return (folder + backslash if backslash else "."), last
-        if self._files.is_dir(path):
-            return path, "*"
-        return (folder + backslash if backslash else "."), last
-
-    def _listed(self, folder: str, pattern: str, given: set[str]) -> list[str]:
-        out: list[str] = []
-        whole = self._files.locate(folder).path
-        for each in self._files.listdir(folder):
-            hidden = each.attributes & 0x6 and not given & {"a", "ad", "a:d", "a-d"}
-            kind = (given & {"ad", "a:d"} and not each.is_dir) or ("a-d" in given and each.is_dir)
-            if not hidden and not kind and wildcard_match(each.name, pattern):
-                out.append(child(whole, each.name) if "s" in given else each.name)
-            if "s" in given and each.is_dir and each.link_target is None:
-                out += self._listed(each.path, pattern, given)
-        return out
+        return 0
 
     def _echo(self, text: str, call: Invocation) -> int:
-        call.out(text[1:] if text else self._words["echo"])
+        self._silent = True
+        word = text.strip().lower()
+        if text[:1] in ("", " ") and word in ("on", "off"):
+            if self.batch is not None:
+                self.batch.echo = word == "on"
+            return 0
+        on = self.batch is None or self.batch.echo
+        call.out(text[1:] if text.strip() else self.words["echo" if on else "echo_off"])
         return 0
 
-    def _type(self, text: str, call: Invocation) -> int:
-        _given, names = self._options(text, "")
-        if not names:
-            call.err(self._words["syntax"])
-        for name in names:
-            data = self._files.read(name)
-            encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else self._host.language.encoding
-            for line in data.decode(encoding, "replace").splitlines():
-                call.out(line)
-        return 0 if names else 1
+    def _set(self, text: str, call: Invocation) -> int:
+        given = text.strip()
+        if given[:2].lower() in ("/a", "/p"):
+            raise SyntaxRefused(f"vsslab does not simulate cmd.exe's set {given[:2]}.")
+        if given.startswith('"') and given.count('"') >= 2:
+            given = given[1 : given.rindex('"')]
+        name, equals, value = given.partition("=")
+        if not equals:
+            return self._show_variables(name.lower(), call.out, call.err)
+        self.variables = {key: each for key, each in self.variables.items() if key.lower() != name.lower()}
+        if value:
+            self.variables[name] = value
+        return 0
 
-    def _mkdir(self, text: str, call: Invocation) -> int:
-        _given, names = self._options(text, "")
-        if not names:
-            call.err(self._words["syntax"])
-            return 1
-        for name in names:
-            if self._files.exists(name):
-                call.err(str(self._words["exists"]).format(path=name))
-                return 1
-            try:
-                self._files.mkdir(name, parents=True)
-            except WinError as problem:
-                if problem.code != ALREADY_EXISTS:
-                    raise
+    def _show_variables(self, start: str, out: Callable[[str], None], err: Callable[[str], None]) -> int:
+        shown = sorted((key, value) for key, value in self.variables.items() if key.lower().startswith(start))
+        for key, value in sorted(shown, key=lambda pair: pair[0].lower()):
+            out(f"{key}={value}")
+        if not shown:
+            err(str(self.words["no_variable"]).format(name=start))
+        return 0 if shown else 1
+
+    def _cd(self, text: str, call: Invocation) -> int:
+        given = [each for each in words(text) if each.lower() != "/d"]
+        if not given:
+            call.out(self.cwd)
+            return 0
+        whole = self.files.view.locate(given[0]).path
+        if not self.files.view.is_dir(whole):
+            raise WinError(NOT_FOUND if not self.files.view.exists(whole) else 267, given[0])
+        self.cwd = whole
         return 0
 
     def _exit(self, text: str, _call: Invocation) -> int:
-        given = [each for each in words(text) if each.lower() != "/b"]
-        if given:
-            if not re.fullmatch(r"-?\d+", given[0]):
-                raise WinError(NOT_FOUND, given[0])
-            self._level = int(given[0])
-        raise _Exit
+        given = words(text)
+        whole = not any(each.lower() == "/b" for each in given)
+        numbers = [each for each in given if each.lower() != "/b"]
+        if numbers and not re.fullmatch(r"-?\d+", numbers[0]):
+            raise WinError(NOT_FOUND, numbers[0])
+        raise Flow(int(numbers[0]) if numbers else None, whole=whole)
 
     def _chcp(self, text: str, call: Invocation) -> int:
         given = words(text)
-        number = int(given[0]) if given and given[0].isdigit() else self._host.language.oem_codepage
+        number = int(given[0]) if given and given[0].isdigit() else self.host.language.oem_codepage
         if given and number not in _CODE_PAGES:
-            call.out(self._words["no_codepage"])
+            call.out(self.words["no_codepage"])
             return 1
-        call.out(str(self._words["codepage"]).format(number=number))
+        call.out(str(self.words["codepage"]).format(number=number))
         return 0
+
+
+def builtins() -> Iterable[str]:
+    """The names of the built-in commands, for the table of what is simulated."""
+    own = ("echo", "exit", "chcp", "set", "cd", "chdir", "rem", "title", "cls", "setlocal", "endlocal", "call", "goto",
+           "ver", "verify", "if")  # fmt: skip
+    return (*own, *BUILTINS)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How cmd.exe reads its command line: /c and quotes, %variables%, ^, & && ||, redirection.
+"""How cmd.exe reads its command line: /c and quotes, ^, & && || |, redirection, conditions.
 
-Source: "cmd" in the Windows Commands documentation. Pipes, brackets and input redirection are refused: nothing in the
-laboratory needs them.
+Source: "cmd", "if" and "Using command redirection operators" in the Windows Commands documentation. Brackets are
+refused, and so are `for` and `else`, which need them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 _SPECIAL = "&<>()@^|"
+_COMPARE: dict[str, Callable[[int], bool]] = {
+    "==": lambda order: order == 0,
+    "EQU": lambda order: order == 0,
+    "NEQ": lambda order: order != 0,
+    "LSS": lambda order: order < 0,
+    "LEQ": lambda order: order <= 0,
+    "GTR": lambda order: order > 0,
+    "GEQ": lambda order: order >= 0,
+}
+_IF = re.compile(r"if(?=[\s\"/])", re.IGNORECASE)
 
 
 class SyntaxRefused(Exception):
@@ -22,7 +32,10 @@ class SyntaxRefused(Exception):
 
 @dataclass
 class Part:
-    """One command of a line: when it runs ('' always, '&&' after success, '||' after failure), where output goes."""
+    """One command of a line: when it runs, where its input comes from, where its output goes.
+
+    `when`: '' always, '&&' after success, '||' after failure, '|' with the output of the one before as its input.
+    """
 
     text: str
     when: str = ""
@@ -30,6 +43,7 @@ class Part:
     append: bool = False
     err: str | None = None
     merged: bool = False
+    input: str | None = None
 
 
 def switches(line: str) -> tuple[str, str]:
@@ -84,6 +98,8 @@ class _Scanner:
                 self._at += 2
             elif char == ">":
                 self._redirection()
+            elif char == "<":
+                self._input()
             elif char in "&|":
                 found.append(self._finished(self._separator(char)))
             else:
@@ -100,17 +116,22 @@ class _Scanner:
         """What the next command waits for."""
         double = self._line.startswith(char * 2, self._at)
         self._at += 2 if double else 1
-        if char == "|" and not double:
-            raise SyntaxRefused("vsslab does not simulate pipes in cmd.exe.")
-        return char * 2 if double else ""
+        return char * 2 if double else "|" if char == "|" else ""
+
+    def _input(self) -> None:
+        found = re.compile(r'<\s*(?:"([^"]*)"|([^\s"<>&|]+))').match(self._line, self._at)
+        if found is None:
+            raise SyntaxRefused("vsslab does not simulate this redirection in cmd.exe.")
+        self._at = found.end()
+        self._part.input = found[1] if found[1] is not None else found[2]
 
     def _redirection(self) -> None:
         stream = re.search(r"(?:^|\s)([012])\Z", self._part.text)
         if stream:
             self._part.text = self._part.text[:-1]
-        found = re.compile(r'(>>?)\s*(?:"([^"]*)"|(&1|[^\s"<>&|]+))').match(self._line, self._at)
+        found = re.compile(r'(>>?)\s*(?:"([^"]*)"|(&[12]|[^\s"<>&|]+))').match(self._line, self._at)
         number = stream[1] if stream else "1"
-        if found is None or number == "0" or (found[3] == "&1" and number != "2"):
+        if found is None or number == "0" or (found[3] == "&1" and number != "2") or found[3] == "&2":
             raise SyntaxRefused("vsslab does not simulate this redirection in cmd.exe.")
         self._at = found.end()
         target = found[2] if found[2] is not None else found[3]
@@ -128,3 +149,56 @@ def words(text: str) -> list[str]:
     for piece in re.findall(r'(?:"[^"]*"?|[^\s"])+', text):
         found.append(piece.replace('"', ""))
     return found
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What an `if` asks: `kind` exist, defined, errorlevel or an operator; `then` the command behind it."""
+
+    kind: str
+    left: str
+    right: str
+    negated: bool
+    ignore_case: bool
+    then: str
+
+    def compares(self) -> bool:
+        """The truth of an operator; numbers are compared as numbers."""
+        left, right = (self.left, self.right) if not self.ignore_case else (self.left.lower(), self.right.lower())
+        if self.kind != "==" and re.fullmatch(r"-?\d+", left) and re.fullmatch(r"-?\d+", right):
+            return _COMPARE[self.kind]((int(left) > int(right)) - (int(left) < int(right)))
+        return _COMPARE[self.kind]((left > right) - (left < right))
+
+
+def condition(text: str) -> Condition | None:
+    """The `if` that a command is, or None; SyntaxRefused for one that makes no sense."""
+    found = _IF.match(text)
+    if found is None:
+        return None
+    pieces = re.compile(r'==|(?:"[^"]*"|[^\s"=]|=(?!=))+?(?=\s|==|\Z)')
+    rest = text[found.end() :]
+    taken: list[str] = []
+    at = 0
+
+    def next_piece() -> str:
+        nonlocal at
+        match = pieces.search(rest, at)
+        if match is None:
+            raise SyntaxRefused("The syntax of the command is incorrect.")
+        at = match.end()
+        return match[0]
+
+    piece = next_piece()
+    ignore = piece.lower() == "/i"
+    piece = next_piece() if ignore else piece
+    negated = piece.lower() == "not"
+    piece = next_piece() if negated else piece
+    kind = piece.lower()
+    if kind in ("exist", "defined", "errorlevel"):
+        taken = [next_piece().strip('"'), ""]
+    else:
+        left, kind = piece, next_piece().upper()
+        if kind not in _COMPARE:
+            raise SyntaxRefused("The syntax of the command is incorrect.")
+        taken = [left, next_piece()]
+    return Condition(kind, taken[0], taken[1], negated, ignore, rest[at:].strip())

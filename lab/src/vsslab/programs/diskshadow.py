@@ -1,10 +1,14 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""diskshadow.exe, which comes with Windows Server (diskshadow documentation)."""
+"""diskshadow.exe, which comes with Windows Server (diskshadow documentation).
+
+Whether it reads commands from a redirected standard input is not documented: assumed, as from its prompt.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +18,7 @@ from .diskshadow_commands import run
 from .diskshadow_script import expand, is_comment, lines_of, parse
 from .diskshadow_session import CommandFailed, Exit, Killed, NotSimulated, Output, Session, UsageError
 from .phrases import table
+from .stdin import typed
 
 if TYPE_CHECKING:
     from ..windows.processes import Invocation
@@ -62,14 +67,14 @@ def _run(session: Session, switches: _Switches | None) -> int:
         _failure(session, codes.E_ACCESSDENIED, None)
         return _FAILED
     if switches.script is None:
-        return _interpret(session, session.call.stdin.splitlines(), "DISKSHADOW> ")
+        return _interpret(session, typed(session.call), "DISKSHADOW> ", script=False)
     try:
         data = session.files.read(switches.script)
     except WinError:
         session.say("no_script", path=switches.script)
         return _FAILED
     codepage = f"cp{session.call.host.language.ansi_codepage}"
-    return _interpret(session, lines_of(data, codepage), "-> ")
+    return _interpret(session, lines_of(data, codepage), "-> ", script=True)
 
 
 def _switches(arguments: list[str]) -> _Switches | None:
@@ -99,8 +104,8 @@ def _banner(session: Session) -> None:
     session.out.line()
 
 
-def _interpret(session: Session, lines: list[str], prompt: str) -> int:
-    """Run the lines; the first failure ends a script."""
+def _interpret(session: Session, lines: Iterable[str], prompt: str, *, script: bool) -> int:
+    """Run the lines; the first failure ends a script, while someone at the prompt may go on."""
     code, ended = 0, False
     for line in lines:
         session.out.line(f"{prompt}{line}".rstrip())
@@ -117,8 +122,12 @@ def _interpret(session: Session, lines: list[str], prompt: str) -> int:
             break
         except (UsageError, NotSimulated, CommandFailed) as problem:
             _report(session, problem)
-            code, ended = _FAILED, True
-            break
+            code = _FAILED
+            if script:
+                ended = True
+                break
+        else:
+            code = 0
     if not ended:
         session.out.line(prompt.rstrip())
     if session.full and not session.completed:

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import ntpath
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from ..vss import codes
 from ..vss.codes import Attribute, Context, VssError
-from ..vss.shadows import ShadowCopy
 from ..windows.errors import WinError
+from .diskshadow_copies import break_, delete, expose, import_, mask, revert, unexpose
 from .diskshadow_create import create, load_metadata
 from .diskshadow_listing import list_
+from .diskshadow_restore import begin_restore, end_restore, simulate_restore
 from .diskshadow_script import Line
 from .diskshadow_session import Chosen, CommandFailed, Exit, NotSimulated, Session, UsageError
+from .phrases import table
 
 _CONTEXTS = {
     ("clientaccessible",): Context.CLIENT_ACCESSIBLE,
@@ -26,15 +27,13 @@ _CONTEXTS = {
     ("volatile", "nowriters"): Context.FILE_SHARE_BACKUP,
 }
 _OPTIONS = {
-    "differential": Attribute(0),
+    "differential": Attribute.DIFFERENTIAL,
+    "plex": Attribute.PLEX,
+    "transportable": Attribute.TRANSPORTABLE,
     "rollbackrecover": Attribute.ROLLBACK_RECOVERY,
     "txfrecover": Attribute.TXF_RECOVERY,
     "noautorecover": Attribute.NO_AUTORECOVERY,
 }
-_NOT_YET = {"plex", "transportable"}
-_LETTER = re.compile(r"[A-Za-z]:\\?\Z")
-_PATH = re.compile(r"[A-Za-z]:\\.+\Z")
-_GUID = re.compile(r"\{[0-9a-fA-F-]{36}\}\Z")
 PATH_NOT_FOUND = 0x80070003
 
 
@@ -65,11 +64,11 @@ def _settings(session: Session) -> None:
 
 def _set_option(session: Session, words: tuple[str, ...]) -> None:
     for word in words:
-        if word in _NOT_YET:
-            raise NotSimulated(f"set option {word}")
         if word not in _OPTIONS:
             raise UsageError("set")
     if "noautorecover" in words and {"rollbackrecover", "txfrecover"} & set(words):
+        raise UsageError("set")
+    if {"differential", "plex"} <= set(words):
         raise UsageError("set")
     session.option_words = words
     session.options = Attribute(0)
@@ -106,9 +105,10 @@ def writer(session: Session, line: Line) -> None:
 
 
 def begin(session: Session, line: Line) -> None:
-    """`begin backup`: the next set is a full backup."""
+    """`begin backup`: the next set is a full backup; `begin restore`: the writers hear PreRestore."""
     if line.keywords[1:] == ("restore",):
-        raise NotSimulated("begin restore")
+        begin_restore(session)
+        return
     if line.keywords[1:] != ("backup",):
         raise UsageError("begin")
     session.full = True
@@ -116,9 +116,10 @@ def begin(session: Session, line: Line) -> None:
 
 
 def end(session: Session, line: Line) -> None:
-    """`end backup`: the writers hear that the backup is complete."""
+    """`end backup`: the writers hear that the backup is complete; `end restore`: they hear PostRestore."""
     if line.keywords[1:] == ("restore",):
-        raise NotSimulated("end restore")
+        end_restore(session)
+        return
     if line.keywords[1:] != ("backup",):
         raise UsageError("end")
     if not session.made:
@@ -127,6 +128,13 @@ def end(session: Session, line: Line) -> None:
     for made in waiting:
         session.vss.complete(made, True, session.call.stop)
     session.completed = True
+
+
+def simulate(session: Session, line: Line) -> None:
+    """`simulate restore`."""
+    if line.keywords[1:] != ("restore",):
+        raise UsageError("simulate")
+    simulate_restore(session)
 
 
 def add(session: Session, line: Line) -> None:
@@ -158,7 +166,7 @@ def _added(session: Session) -> None:
 
 def _add_volume(session: Session, line: Line) -> None:
     name, rest = line.words[2], list(line.words[3:])
-    alias = None
+    alias = provider = None
     while rest:
         keyword = rest.pop(0).lower()
         if keyword not in ("provider", "alias") or not rest:
@@ -166,7 +174,9 @@ def _add_volume(session: Session, line: Line) -> None:
         value = rest.pop(0)
         if keyword == "alias":
             alias = value
-        elif not any(value.strip("{}").lower() == each.id for each in session.vss.providers):
+            continue
+        provider = value.strip("{}").lower()
+        if not any(provider == each.id for each in session.vss.providers):
             raise CommandFailed(codes.PROVIDER_NOT_REGISTERED)
     if name.startswith("\\\\") and not name.startswith("\\\\?\\"):
         raise NotSimulated("add volume of a file share")
@@ -175,7 +185,7 @@ def _add_volume(session: Session, line: Line) -> None:
     volume = session.vss.volume(name)
     if any(each.volume is volume for each in session.volumes):
         raise CommandFailed(codes.OBJECT_ALREADY_EXISTS)
-    session.volumes.append(Chosen(name, volume, alias))
+    session.volumes.append(Chosen(name, volume, alias, provider))
 
 
 def create_(session: Session, line: Line) -> None:
@@ -185,78 +195,6 @@ def create_(session: Session, line: Line) -> None:
     if session.made:
         raise CommandFailed(codes.BAD_STATE)  # one set a session, until `reset`
     create(session)
-
-
-def expose(session: Session, line: Line) -> None:
-    """`expose <shadowID> {<drive:>|<mountpoint>}`."""
-    if len(line.words) < 3:
-        raise UsageError("expose")
-    target = line.after(2)
-    if not _GUID.match(line.words[1]):
-        raise UsageError("expose")
-    if not (_LETTER.match(target) or _PATH.match(target)):
-        raise NotSimulated("expose as a share")
-    plain = target.rstrip("\\")
-    session.vss.expose(line.words[1], plain)
-    session.say("exposed", name=plain + "\\")
-
-
-def unexpose(session: Session, line: Line) -> None:
-    """`unexpose {<shadowID>|<drive:>|<mountpoint>}`."""
-    name = line.after(1)
-    if not name:
-        raise UsageError("unexpose")
-    shadow = session.vss.store.find(name) if _GUID.match(name) else session.vss.store.exposed_as(name)
-    if shadow is None:
-        raise CommandFailed(codes.OBJECT_NOT_FOUND)
-    session.vss.store.unexpose(shadow)
-    session.say("unexposed", id=f"{{{shadow.id}}}")
-
-
-def delete(session: Session, line: Line) -> None:
-    """`delete shadows ...`: every context, without a question."""
-    words = line.keywords[1:]
-    if words[:1] != ("shadows",):
-        raise UsageError("delete")
-    form, name = words[1:2], line.after(3)
-    if form == ("all",) and not name:
-        _delete(session, session.vss.shadows, empty_is_fine=True)
-    elif form in (("volume",), ("oldest",)) and name:
-        if _GUID.match(name):  # a public transcript has it: the id of a copy where a volume is asked for
-            _delete(session, [session.vss.store.get(name)])
-            return
-        there = session.vss.store.of_volume(session.vss.volume(name).guid)
-        _delete(session, there if form == ("volume",) else there[:1])
-    elif form == ("set",) and name:
-        _delete(session, [each for each in session.vss.shadows if each.set_id == name.strip("{}").lower()])
-    elif form == ("id",) and name:
-        _delete(session, [session.vss.store.get(name)])
-    elif form == ("exposed",) and name:
-        found = session.vss.store.exposed_as(name)
-        _delete(session, [] if found is None else [found])
-    else:
-        raise UsageError("delete")
-
-
-def _delete(session: Session, shadows: Iterable[ShadowCopy], *, empty_is_fine: bool = False) -> None:
-    wanted = list(shadows)
-    if not wanted:
-        if not empty_is_fine:
-            raise CommandFailed(codes.OBJECT_NOT_FOUND)
-        session.say("none_found")
-        return
-    for shadow in wanted:
-        session.say(
-            "deleting",
-            id=f"{{{shadow.id}}}",
-            volume=shadow.volume.device_id,
-            provider=f"{{{shadow.provider.id}}}",
-            bits=f"0x{int(shadow.all_attributes):08x}",
-        )
-        session.vss.store.delete(shadow)
-        session.volatile = [each for each in session.volatile if each is not shadow]
-    session.out.line()
-    session.say("deleted", count=len(wanted))
 
 
 def reset(session: Session, line: Line) -> None:
@@ -282,8 +220,9 @@ def exec_(session: Session, line: Line) -> None:
             raise UsageError("exec")
         command = [f"{call.host.windows}\\System32\\cmd.exe", "/c", path]
     code = call.host.processes.run(
-        command, call.user, out=session.out.line, err=call.err, cwd=call.cwd, stop=call.stop, parent=call.pid
-    )
+        command, call.user, out=session.out.line, err=call.err, cwd=call.cwd, stop=call.stop, parent=call.pid,
+        environment={**call.variables, **session.aliases},
+    )  # fmt: skip
     if code != 0:
         raise CommandFailed(codes.E_UNEXPECTED)
 
@@ -295,33 +234,52 @@ def exit_(session: Session, line: Line) -> None:
     raise Exit
 
 
-def not_yet(session: Session, line: Line) -> None:
-    """Commands for restores and for hardware providers."""
-    raise NotSimulated(" ".join(line.keywords))
+def help_(session: Session, _line: Line) -> None:
+    """`help` and `?`: the list of commands."""
+    session.out.line()
+    session.out.line(table("diskshadow")["usage"]["help"].rstrip("\n"))
 
 
 Command = Callable[[Session, Line], None]
+_FORMS = (
+    "set", "set verbose", "set metadata", "load metadata", "writer verify", "writer exclude", "begin backup",
+    "begin restore", "end backup", "end restore", "simulate restore", "add", "add volume", "add alias", "list writers",
+    "list writers metadata", "list writers detailed", "list writers status", "list providers", "list shadows all",
+    "list shadows set", "list shadows id", "delete shadows all", "delete shadows volume", "delete shadows oldest",
+    "delete shadows set", "delete shadows id", "delete shadows exposed", "break", "break writable",
+)  # fmt: skip
 COMMANDS: dict[str, Command] = {
     "set": set_,
     "load": load,
     "writer": writer,
     "begin": begin,
     "end": end,
-    "simulate": not_yet,
+    "simulate": simulate,
     "add": add,
     "create": create_,
-    "import": not_yet,
+    "import": import_,
     "expose": expose,
     "unexpose": unexpose,
     "list": list_,
     "delete": delete,
-    "mask": not_yet,
-    "break": not_yet,
-    "revert": not_yet,
+    "mask": mask,
+    "break": break_,
+    "revert": revert,
     "reset": reset,
     "exec": exec_,
     "exit": exit_,
+    "quit": exit_,
+    "help": help_,
+    "?": help_,
 }
+
+
+def forms() -> frozenset[str]:
+    """Every form of a command, and the switches of the program, for the table of what is simulated."""
+    contexts = (f"set context {' '.join(each)}" for each in _CONTEXTS)
+    options = (f"set option {each}" for each in _OPTIONS)
+    compound = {each.split()[0] for each in _FORMS}
+    return frozenset([*contexts, *options, *_FORMS, *(each for each in COMMANDS if each not in compound), "/s", "/l"])
 
 
 def run(session: Session, line: Line) -> None:

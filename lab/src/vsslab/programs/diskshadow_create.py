@@ -8,19 +8,25 @@ from __future__ import annotations
 import ntpath
 import uuid
 from collections.abc import Mapping
+from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import quoteattr
 
+import defusedxml
+from defusedxml.ElementTree import fromstring
+
 from ..vss import codes
-from ..vss.codes import VssError
+from ..vss.codes import Attribute, VssError
 from ..vss.selection import Exclusion, Reason, Selection
 from ..vss.shadows import SnapshotSet
 from ..vss.writers import Writer
 from . import diskshadow_cab
 from .diskshadow_listing import shadow_blocks
-from .diskshadow_session import SET_ALIAS, CommandFailed, Session
+from .diskshadow_restore import failed_writer
+from .diskshadow_session import SET_ALIAS, CommandFailed, Loaded, Session
 
 _MANIFEST = "Manifest.xml"
 _DOCUMENT = "BCDocument.xml"
+_INVALID_XML_DOCUMENT = 0x80042311
 
 
 def create(session: Session) -> None:
@@ -37,16 +43,18 @@ def create(session: Session) -> None:
             verify=session.verify,
             full=session.full,
             options=session.options,
+            providers={each.volume.guid: each.provider for each in chosen if each.provider is not None},
             stop=session.call.stop,
             selected=lambda selection: _selected(session, selection),
         )
     except VssError as error:
         if isinstance(error.writer, Writer):
-            _failed_writer(session, error.writer)
+            failed_writer(session, error.writer)
         raise
     session.volumes.clear()
     session.made.append(made)
-    if not made.context.persistent:
+    transportable = bool(session.options & Attribute.TRANSPORTABLE)
+    if not made.context.persistent and not transportable:
         session.volatile += made.shadows
     for number, (each, shadow) in enumerate(zip(chosen, made.shadows, strict=True), start=1):
         alias = each.alias or f"VSS_SHADOW_{number}"
@@ -55,6 +63,8 @@ def create(session: Session) -> None:
     session.aliases[SET_ALIAS] = f"{{{made.id}}}"
     session.say("alias_set", alias=SET_ALIAS, id=f"{{{made.id}}}")
     _write_metadata(session, made)
+    if transportable:
+        return  # not in the system yet, so there is nothing to ask for (so does Microsoft's vshadow sample)
     session.out.line()
     session.say("querying_set", id=f"{{{made.id}}}")
     shadow_blocks(session, made.shadows)
@@ -88,15 +98,6 @@ def _excluded(session: Session, exclusion: Exclusion) -> None:
             session.say("component_excluded_2", volume=exclusion.volume)
         else:
             session.say("component_excluded_by_user")
-
-
-def _failed_writer(session: Session, writer: Writer) -> None:
-    session.out.line()
-    session.say("writer_failed", writer=writer.name)
-    session.say("writer_failed_status", number=int(writer.state), token=writer.state.token)
-    session.say("writer_failed_code", code=f"{writer.failure:08x}", name="<Unknown error code>")
-    session.say("writer_failed_id", id=f"{{{writer.class_id}}}")
-    session.say("writer_failed_instance", id=f"{{{writer.instance_id}}}")
 
 
 # --- metadata
@@ -147,6 +148,7 @@ def load_metadata(session: Session, path: str) -> None:
         files: Mapping[str, bytes] = diskshadow_cab.read(session.files.read(path))
     except diskshadow_cab.CabinetError:
         raise CommandFailed(codes.E_INVALIDARG) from None
+    session.loaded = _loaded(files)
     for name, data in files.items():
         if session.verbose:
             session.say("extracted", file=name, cab=ntpath.basename(path))
@@ -155,3 +157,19 @@ def load_metadata(session: Session, path: str) -> None:
                 alias, _, value = line.partition("=")
                 session.aliases[alias] = value
                 session.say("alias_loaded", alias=alias, id=value)
+
+
+def _loaded(files: Mapping[str, bytes]) -> Loaded:
+    """What the documents of a cabinet say; CommandFailed INVALID_XML_DOCUMENT when they cannot be read."""
+    try:
+        manifest = fromstring(files[_MANIFEST])
+        document = fromstring(files[_DOCUMENT]) if _DOCUMENT in files else None
+    except (KeyError, ParseError, defusedxml.DefusedXmlException):
+        raise CommandFailed(_INVALID_XML_DOCUMENT) from None
+    components = None
+    if document is not None:
+        components = {
+            each.get("ID", ""): frozenset(part.get("PATH", "") for part in each.iter("COMPONENT"))
+            for each in document.iter("WRITER")
+        }
+    return Loaded(manifest.get("SET", ""), components)

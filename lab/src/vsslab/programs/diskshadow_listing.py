@@ -26,7 +26,8 @@ _WORDS = (
     (Attribute.DIFFERENTIAL, "Differential"),
     (Attribute.FILE_SHARE, "FileShare"),
 )
-_PROVIDER_TYPES = {0: "VSS_PROV_UNKNOWN", 1: "VSS_PROV_SYSTEM", 2: "VSS_PROV_SOFTWARE", 3: "VSS_PROV_HARDWARE"}
+_PROVIDER_TYPES = {0: "VSS_PROV_UNKNOWN", 1: "VSS_PROV_SYSTEM", 2: "VSS_PROV_SOFTWARE", 3: "VSS_PROV_HARDWARE",
+                   4: "VSS_PROV_FILESHARE"}  # fmt: skip
 
 
 def list_(session: Session, line: Line) -> None:
@@ -88,9 +89,9 @@ def _shadow(session: Session, shadow: ShadowCopy) -> None:
     session.say("shadow_created", date=session.date(shadow.created))
     session.say("shadow_device", device=shadow.device)
     session.say("shadow_originating", name=shadow.machine)
-    session.say("shadow_service", name=shadow.machine)
+    session.say("shadow_service", name=shadow.service_machine or shadow.machine)
     if shadow.exposed:
-        session.say("exposed_locally", name=shadow.exposed)
+        session.say("exposed_remotely" if shadow.shared else "exposed_locally", name=shadow.exposed)
     else:
         session.say("not_exposed")
     session.say("shadow_provider", id=f"{{{shadow.provider.id}}}")

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from ..vss.codes import NO_ATTRIBUTES, Attribute, Context
 from ..vss.shadows import ShadowCopy, SnapshotSet
-from .phrases import Phrases, diskshadow_phrases
+from .phrases import HOST, Phrases, diskshadow_phrases
 
 if TYPE_CHECKING:
     from ..vss.coordinator import Coordinator
+    from ..vss.writers import Writer
     from ..windows.files import FileSystem
     from ..windows.processes import Invocation
     from ..windows.volumes import Volume
@@ -54,11 +55,12 @@ class Killed(Exception):
 
 @dataclass
 class Chosen:
-    """A volume of the set to be made, as it was named, and its alias."""
+    """A volume of the set to be made, as it was named, its alias, and the id of the provider asked for."""
 
     name: str
     volume: Volume
     alias: str | None = None
+    provider: str | None = None
 
 
 class Output:
@@ -82,12 +84,24 @@ class Output:
                 self._files.write(self._log, f"{each}\r\n".encode(self._encoding, errors="replace"), append=True)
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What a metadata cabinet told: the set, and the writers with the components that were backed up (full paths).
+
+    `components` is None when no writer took part: there is no backup document in the cabinet then.
+    """
+
+    set_id: str
+    components: dict[str, frozenset[str]] | None
+
+
 @dataclass
 class Session:
     """The state of one run of diskshadow.
 
     `context` and `options` are those of the next set; `aliases` the environment variables diskshadow made, in order;
-    `made` the sets of this process whose writers wait for BackupComplete; `volatile` the copies that end with it.
+    `made` the sets of this process whose writers wait for BackupComplete; `volatile` the copies that end with it;
+    `loaded` what `load metadata` read; `restoring` the writers between PreRestore and PostRestore.
     """
 
     call: Invocation
@@ -108,11 +122,14 @@ class Session:
     completed: bool = False
     made: list[SnapshotSet] = field(default_factory=list)
     volatile: list[ShadowCopy] = field(default_factory=list)
+    loaded: Loaded | None = None
+    restoring: list[Writer] | None = None
 
     @property
     def say_text(self) -> Phrases:
         """The phrases in the host's language of diskshadow."""
-        return diskshadow_phrases(self.vss.options.diskshadow_language)
+        language = self.vss.options.diskshadow_language
+        return diskshadow_phrases(self.call.host.language.short if language == HOST else language)
 
     def say(self, key: str, **values: object) -> None:
         """Print a phrase."""
@@ -136,14 +153,8 @@ class Session:
         if wanted.startswith("disksh_param_") and wanted[13:].isdigit():
             number = int(wanted[13:])
             return self.parameters[number - 1] if 1 <= number <= len(self.parameters) else None
-        return {
-            "systemroot": self.call.host.windows,
-            "windir": self.call.host.windows,
-            "systemdrive": self.call.host.windows[:2],
-            "computername": self.call.host.name,
-            "temp": self.call.host.windows + "\\Temp",
-            "tmp": self.call.host.windows + "\\Temp",
-        }.get(wanted)
+        known = self.call.variables
+        return next((value for variable, value in known.items() if variable.lower() == wanted), None)
 
     def is_alias(self, name: str) -> bool:
         """True when diskshadow made this variable."""
@@ -168,6 +179,7 @@ class Session:
         self.volumes.clear()
         self.aliases.clear()
         self.made.clear()
+        self.loaded = self.restoring = None
 
     def release_volatile(self) -> None:
         """The process lets go of its backup components: copies that are not persistent vanish."""

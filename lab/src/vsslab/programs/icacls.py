@@ -17,7 +17,7 @@ from ..windows.errors import INVALID_PARAMETER, NOT_FOUND, WinError
 from ..windows.files import FileStat, FileSystem
 from ..windows.paths import wildcard_match
 from ..windows.processes import Invocation
-from .phrases import table
+from .phrases import words
 
 _SIMPLE = {"F": sddl.FULL, "M": sddl.MODIFY, "RX": 0x1200A9, "R": sddl.READ, "W": 0x100116, "D": 0x110000}
 _SPECIFIC = {
@@ -28,6 +28,13 @@ _SPECIFIC = {
 _FLAGS = ("OI", "CI", "NP", "IO")
 _SHOWN = ("I", "OI", "CI", "IO", "NP")
 _LISTS = re.compile(r"/(grant(?::r)?|deny|remove(?::[gd])?)", re.IGNORECASE)
+
+
+_REFUSED = frozenset({"/save", "/restore", "/substitute", "/findsid", "/verify", "/setintegritylevel", "/?"})
+VERBS = frozenset(
+    {"/grant", "/grant:r", "/deny", "/remove", "/remove:g", "/remove:d", "/setowner", "/reset", "/inheritance", "/t",
+     "/c", "/q", "/l"}
+)  # fmt: skip
 
 
 class _Invalid(Exception):
@@ -57,11 +64,15 @@ class _Request:
 
 def main(call: Invocation) -> int:
     """Run icacls; 0, or the Win32 error of the last failure (87 for a wrong argument, 1332 for an unknown account)."""
-    words = table("icacls")[call.host.language.short]
+    texts = words("icacls", call.host.language.short)
+    for each in call.argv[1:]:
+        if each.lower() in _REFUSED:
+            call.err(f"vsslab does not simulate icacls {each}.")
+            return INVALID_PARAMETER
     try:
         request = _parse(call.argv[1:], call.host.users.sid_of)
     except _Invalid as problem:
-        call.err(str(words["invalid"]).format(argument=problem))
+        call.err(str(texts["invalid"]).format(argument=problem))
         return INVALID_PARAMETER
     except WinError as problem:
         call.err(f"{problem.path}: {problem.localized(call.host.language.tag)}")
@@ -75,7 +86,7 @@ def main(call: Invocation) -> int:
             if request.changes:
                 _change(files, request, path)
                 if not request.quiet:
-                    call.out(str(words["processed"]).format(path=path))
+                    call.out(str(texts["processed"]).format(path=path))
             else:
                 _show(call, files, path)
             done += 1
@@ -84,7 +95,7 @@ def main(call: Invocation) -> int:
             failed, code = failed + 1, problem.code
             if not request.go_on:
                 break
-    call.out(str(words["summary"]).format(done=done, failed=failed))
+    call.out(str(texts["summary"]).format(done=done, failed=failed))
     return code
 
 

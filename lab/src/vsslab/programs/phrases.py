@@ -15,15 +15,17 @@ from typing import Any
 
 import yaml
 
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
 MARKED = "marked"
+HOST = "host"  # the language of the host
 _WORD = re.compile(r"[A-Za-z]+")
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def table(name: str) -> dict[str, Any]:
     """The parsed table data/<name>.yml."""
     text = importlib.resources.files(__package__).joinpath(f"data/{name}.yml").read_text(encoding="utf-8")
-    parsed: dict[str, Any] = yaml.safe_load(text)
+    parsed: dict[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
     return parsed
 
 
@@ -42,6 +44,17 @@ def mark(text: str, kept: Iterable[str] = ()) -> str:
     return "".join(parts)
 
 
+def words(name: str, language: str) -> Any:
+    """The words of data/<name>.yml in a language (`de`), each of them in English where the language has no own."""
+    return _words(name, language)
+
+
+@lru_cache(maxsize=64)
+def _words(name: str, language: str) -> dict[str, Any]:
+    data = table(name)
+    return {**data["en"], **data.get(language, {})}
+
+
 class Phrases:
     """Texts of one program in one language; call with a key and the values to fill in."""
 
@@ -53,13 +66,15 @@ class Phrases:
         return self._texts[key].format_map(values)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def diskshadow_phrases(language: str) -> Phrases:
-    """What diskshadow prints: `en`, or `marked` (see `vsslab.vss.options`)."""
+    """What diskshadow prints: a language (`de`) or `marked` (see vss.options); English where it has no text."""
     data = table("diskshadow")
     texts = {key: entry["text"] for key, entry in data["phrases"].items()}
     if language == MARKED:
         texts = {key: mark(data["reordered"].get(key, text), data["kept"]) for key, text in texts.items()}
+    elif language != "en":
+        texts |= table("diskshadow-languages").get(language, {})
     return Phrases(texts)
 
 
@@ -68,4 +83,5 @@ def vssadmin_phrases(tag: str) -> Phrases:
     """What vssadmin prints in a language such as `de-DE`; English where the table has no other."""
     language = tag[:2].lower()
     entries = table("vssadmin")["phrases"]
-    return Phrases({key: entry.get(language, entry["en"])["text"] for key, entry in entries.items()})
+    texts = {key: entry.get(language, entry["en"])["text"] for key, entry in entries.items()}
+    return Phrases({**texts, **table("vssadmin-languages").get(language, {})})

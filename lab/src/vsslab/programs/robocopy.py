@@ -9,31 +9,21 @@ whatever /MT says; a log of a run with /MT has no order that could be relied upo
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..windows.clock import UTC
-from ..windows.commandline import join
-from ..windows.errors import ACCESS_DENIED, CANNOT_RESOLVE, INVALID_NAME, WinError
+from ..windows.errors import CANNOT_RESOLVE, INVALID_NAME, WinError
 from ..windows.files import READONLY, FileStat, FileSystem
-from ..windows.paths import MAX_PATH, child, fold
+from ..windows.paths import child, fold
 from ..windows.processes import Invocation
-from .robocopy_log import Counts, Log
+from .robocopy_files import Copier, Stopped
+from .robocopy_jobs import path_of, text_of, with_jobs
+from .robocopy_log import Log
 from .robocopy_options import InvalidParameter, Options, parse
+from .robocopy_select import chosen, class_of, skips
 
 FATAL = 16
-_PIECE = 256 * 1024  # bytes between two looks at the stop event
 _DEEPEST = 300  # folders; the machine below has paths of at most 4096 bytes
-_UNFINISHED = datetime.datetime(1980, 1, 1, tzinfo=UTC)  # the time of writing of a file that robocopy is still copying
 _SKIPPED_AT_ROOT = frozenset({"SYSTEM VOLUME INFORMATION", "$RECYCLE.BIN"})
-
-
-_Act = Callable[[], None]
-
-
-class _Stopped(Exception):
-    """The process is being ended."""
 
 
 class _Fatal(Exception):
@@ -42,11 +32,30 @@ class _Fatal(Exception):
 
 def main(call: Invocation) -> int:
     """Run robocopy; the exit code is its bit mask, 16 when nothing could be done."""
+    build, encoding = int(call.host.profile.build), call.host.language.encoding
+    plain = call.host.files.as_user(call.user, cwd=call.cwd)
     try:
-        options = parse(call.argv[1:], int(call.host.profile.build))
+        options = parse(call.argv[1:], build)
+        if options.jobs:
+            options = with_jobs(options, call.argv[1:], build, plain, encoding)
     except InvalidParameter as problem:
         return _usage(call, problem)
+    except WinError as problem:
+        Log(call.host, Options(), call.out).problem(problem.code, "job", path_of(options.jobs[0]))
+        return FATAL
     log = Log(call.host, options, call.out)
+    try:
+        if options.save:
+            plain.write(path_of(options.save), text_of(options, path_of(options.save)).encode(encoding, "replace"))
+        if options.quit:
+            return 0
+        return _started(call, options, log)
+    except WinError as problem:
+        log.problem(problem.code, "job", path_of(str(options.save)))
+        return FATAL
+
+
+def _started(call: Invocation, options: Options, log: Log) -> int:
     if not options.source or not options.dest:
         log.header(options.source, options.dest)
         log.line(log.words["nodest" if options.source else "missing"])
@@ -59,9 +68,7 @@ def main(call: Invocation) -> int:
         return FATAL
     try:
         return _Job(call, options, log, files).run()
-    except _Fatal:
-        return FATAL
-    except _Stopped:
+    except (_Fatal, Stopped):
         return FATAL
     finally:
         log.close()
@@ -92,10 +99,16 @@ class _Job:
     """One run of robocopy."""
 
     def __init__(self, call: Invocation, options: Options, log: Log, files: FileSystem) -> None:
-        self._call, self._options, self._log, self._files = call, options, log, files
-        self._host = call.host
+        self._options, self._log = options, log
         self._clock = call.host.clock
-        self._counts = Counts()
+        self._copier = Copier(call, options, log, files)
+        self._counts = self._copier.counts
+        self._long = self._copier.long
+        self._tried = self._copier.tried
+
+    @property
+    def _files(self) -> FileSystem:
+        return self._copier.files  # /ZB changes it
 
     def run(self) -> int:
         """Copy the tree; the exit code."""
@@ -125,35 +138,19 @@ class _Job:
         try:
             self._files.listdir(source)
         except WinError as problem:
-            if self._use_backup(problem):
+            if self._copier.use_backup(problem):
                 return
             self._log.problem(problem.code, "source", source)
             raise _Fatal from problem
-
-    def _use_backup(self, problem: WinError) -> bool:
-        """With /ZB what is denied is tried once more with the backup privilege; True when there is such another try."""
-        if problem.code != ACCESS_DENIED or not self._options.backup_when_denied:
-            return False
-        self._options.backup_when_denied = False
-        self._files = self._host.files.as_user(self._call.user, backup=True, cwd=self._call.cwd)
-        return self._call.user.administrator
 
     def _is_root(self, path: str) -> bool:
         """True for the root folder of a volume or a shadow copy, however it is reached."""
         return self._files.locate(self._long(path), follow=True).parts == ()
 
-    def _heed(self) -> None:
-        if self._call.stop.is_set():
-            raise _Stopped
-
-    def _long(self, path: str) -> str:
-        """A path with the prefix that lifts the limit of 260 characters, unless /256 was given."""
-        plain = len(path) < MAX_PATH or path.startswith("\\\\") or not self._options.long_paths
-        return path if plain else "\\\\?\\" + path
-
     # -- folders ---------------------------------------------------------------------------------------------------
     def _folder(self, pair: _Pair) -> None:
-        self._heed()
+        self._copier.heed()
+        self._copier.in_hours()
         counts, options = self._counts, self._options
         counts.dirs["total"] += 1
         entries = self._entries(pair)
@@ -163,18 +160,23 @@ class _Job:
         files = [each for each in entries if not each.is_dir and self._wanted_file(each, pair)]
         folders = [each for each in entries if each.is_dir and self._wanted_folder(each, pair)]
         there = self._files.is_dir(self._long(pair.dest))
+        if not there and options.exclude_lonely and pair.depth:
+            counts.dirs["skipped"] += 1
+            self._log.folder("lonely", len(files), pair.source)
+            return
         if not there and (files or options.empty_folders or pair.depth == 0) and not self._make(pair):
             counts.dirs["failed"] += 1
             if pair.depth == 0:
                 raise _Fatal
             return
         counts.dirs["skipped" if there else "copied"] += 1
-        self._log.folder("same" if there else "newdir", len(files), pair.source)
+        self._log.folder("" if there else "newdir", len(files), pair.source)
         present = self._present(pair) if there else {}
         self._extras(pair, entries, present)
         for each in files:
             self._file(each, pair, present.get(fold(each.name)))
-        for each in folders if options.subfolders else ():
+        deeper = options.subfolders and (options.levels is None or pair.depth + 1 < options.levels)
+        for each in folders if deeper else ():
             self._subfolder(each, pair)
         self._finish(pair)
 
@@ -191,12 +193,14 @@ class _Job:
 
     def _wanted_file(self, each: FileStat, pair: _Pair) -> bool:
         options = self._options
+        if each.link_target is not None and options.skip_file_links:
+            return False
         dest = child(pair.dest, each.name)
         return options.wants(each.name) and not options.file_excluded(each.name, child(pair.source, each.name), dest)
 
     def _wanted_folder(self, each: FileStat, pair: _Pair) -> bool:
         options = self._options
-        if options.skip_links and each.link_target is not None:
+        if options.skip_dir_links and each.link_target is not None:
             return False
         if options.mirror and pair.depth == 0 and fold(each.name) in _SKIPPED_AT_ROOT and self._is_root(pair.source):
             return False
@@ -205,19 +209,19 @@ class _Job:
 
     def _subfolder(self, each: FileStat, pair: _Pair) -> None:
         source, dest = child(pair.source, each.name), child(pair.dest, each.name)
-        junction = each.link_target is not None and each.link_target.lower().startswith("\\\\?\\volume{")
-        as_it_is = self._options.junctions_as_junctions if junction else self._options.links_as_links
+        as_it_is = self._options.junctions_as_junctions if each.junction else self._options.links_as_links
         if each.link_target is not None and as_it_is:
-            self._link(source, dest, each.link_target)
+            self._link(each, source, dest, each.link_target)
             return
         self._folder(_Pair(source + "\\", dest + "\\", pair.depth + 1))
 
-    def _link(self, source: str, dest: str, target: str) -> None:
+    def _link(self, each: FileStat, source: str, dest: str, target: str) -> None:
         self._counts.dirs["total"] += 1
-        if self._files.exists(dest):
+        if self._files.exists(self._long(dest)):
             self._counts.dirs["skipped"] += 1
             return
-        done = self._options.list_only or self._tried(lambda: self._files.symlink(dest, target), "link", source)
+        make = self._files.junction if each.junction else self._files.symlink
+        done = self._options.list_only or self._tried(lambda: make(self._long(dest), target), "link", source)
         self._counts.dirs["copied" if done else "failed"] += 1
 
     def _make(self, pair: _Pair) -> bool:
@@ -227,13 +231,11 @@ class _Job:
         return self._tried(lambda: self._files.mkdir(path, parents=True), "dest", pair.dest)
 
     def _finish(self, pair: _Pair) -> None:
-        """Attributes and times of a copied folder (/DCOPY), once nothing in it changes any more."""
+        """Attributes and times of a copied folder (/DCOPY), once nothing in it changes; /MOVE takes the source."""
         options = self._options
         if options.list_only or not self._files.is_dir(self._long(pair.dest)):
             return
         dest = self._long(pair.dest)
-        if self._is_root(pair.dest):
-            return
 
         def settle() -> None:
             info = self._files.stat(self._long(pair.source), follow=True)
@@ -241,9 +243,13 @@ class _Job:
                 self._files.set_attributes(dest, info.attributes)
             if "T" in options.dcopy:
                 self._files.set_times(dest, modified=info.modified)
-            self._secure(self._long(pair.source), dest)
+            self._copier.secure(self._long(pair.source), dest)
 
-        self._tried(settle, "dest", pair.dest)
+        if not self._is_root(pair.dest):
+            self._tried(settle, "dest", pair.dest)
+        empty = not self._files.listdir(self._long(pair.source))
+        if options.move_folders and empty and not self._is_root(pair.source):
+            self._tried(lambda: self._files.rmdir(self._long(pair.source.rstrip("\\"))), "deletedir", pair.source)
 
     # -- extras ----------------------------------------------------------------------------------------------------
     def _present(self, pair: _Pair) -> dict[str, FileStat]:
@@ -268,8 +274,10 @@ class _Job:
                 self._log.folder("extradir", -1, dest + "\\")
             elif self._options.wants(each.name):
                 self._counts.file("extras", each.length)
-                self._log.file("extra", each.length, dest, each.name)
+                self._log.file("extra", each, dest)
             else:
+                if self._options.report_extra:
+                    self._log.file("extra", each, dest)
                 continue
             if self._options.purge and not self._options.list_only:
                 self._delete(each, dest)
@@ -288,24 +296,28 @@ class _Job:
 
     # -- files -----------------------------------------------------------------------------------------------------
     def _file(self, info: FileStat, pair: _Pair, there: FileStat | None) -> None:
-        self._heed()
+        self._copier.heed()
         counts, options = self._counts, self._options
+        if options.hours_per_file:
+            self._copier.in_hours()
         source, dest = child(pair.source, info.name), child(pair.dest, info.name)
         counts.file("total", info.length)
-        kind = _class_of(info, there)
+        kind = class_of(options, info, there)
         if kind == "mismatch":
             counts.file("mismatch", info.length)
-            self._log.file("mismatch", info.length, source, info.name)
+            self._log.file("mismatch", info, source)
             return
-        if (kind == "same" and not options.include_same) or (kind == "older" and options.exclude_older):
+        if skips(options, kind) or not chosen(options, info, self._clock):
             counts.file("skipped", info.length)
             if options.verbose:
-                self._log.file(kind, info.length, source, info.name)
+                self._log.file("lonely" if kind == "new" else kind, info, source, skipped=True)
+            if there is not None and not options.list_only and (options.fix_times or options.fix_security):
+                self._tried(lambda: self._copier.fix(info, source, dest), "time", dest)
             return
-        self._log.file(kind, info.length, source, info.name)
+        self._log.file(kind, info, source)
         began = self._clock.monotonic()
         done = options.list_only or self._tried(
-            lambda: self._copy(info, source, dest, there), "copy", source, file=True
+            lambda: self._copier.copy(info, source, dest, there), "copy", source, file=True
         )
         passed = self._clock.monotonic() - began
         if done:
@@ -313,96 +325,5 @@ class _Job:
         else:
             counts.failing += passed
         counts.file("copied" if done else "failed", info.length)
-
-    def _copy(self, info: FileStat, source: str, dest: str, there: FileStat | None) -> None:
-        """Copy one file; an unfinished one carries the year 1980 until it is whole, as robocopy marks it."""
-        files, flags = self._files, self._options.copy
-        long_source, long_dest = self._long(source), self._long(dest)
-        if there is not None:
-            files.set_attributes(long_dest, 0)
-        if "D" in flags:
-            with files.open(long_source) as stream:
-                target = files.writer(long_dest)
-                try:
-                    with target:
-                        while piece := stream.read(_PIECE):
-                            self._heed()
-                            target.write(piece)
-                            self._pace(len(piece))
-                except _Stopped:
-                    files.set_times(long_dest, modified=_UNFINISHED)
-                    raise
-                except WinError:
-                    if files.exists(long_dest):
-                        files.remove(long_dest)
-                    raise
-        if "T" in flags:
-            files.set_times(long_dest, modified=info.modified, created=info.created)
-        if "A" in flags:
-            files.set_attributes(long_dest, info.attributes)
-        self._secure(long_source, long_dest)
-
-    def _secure(self, source: str, dest: str) -> None:
-        """/COPY:S and O: the DACL and the owner."""
-        parts = {"S": "D", "O": "OG"}
-        wanted = "".join(letters for flag, letters in parts.items() if flag in self._options.copy)
-        if wanted:
-            text = self._host.files.security(source)
-            if "O" not in wanted:
-                text = text[text.index("D:") :]
-            elif "D" not in wanted:
-                text = text.partition("D:")[0]
-            self._files.set_security(dest, text)
-
-    def _pace(self, size: int) -> None:
-        """Take as long as `Host.copy_rate` (bytes a second) says."""
-        rate = self._host.copy_rate
-        if rate and self._clock.sleep(size / rate, self._call.stop):
-            raise _Stopped
-
-    def _faulted(self, path: str) -> None:
-        """A fault of kind 'program' on this file: fail (a Win32 error), delay (seconds), kill."""
-        fault = self._host.faults.match("program", host=self._host.name, program="robocopy.exe", file=path,
-                                        user=self._call.user.name, arguments=join(self._call.argv))  # fmt: skip
-        if fault is None:
-            return
-        self._host.trace.write("fault", self._host.name, program="robocopy.exe", file=path, do=fault.do)
-        self._clock.sleep(fault.delay, self._call.stop)
-        if fault.do.get("kill"):
-            self._host.processes.kill(self._call.pid)
-        self._heed()
-        if fault.fail is not None:
-            raise WinError(fault.fail, path)
-
-    def _tried(self, act: _Act, doing: str, path: str, *, file: bool = False) -> bool:
-        """Do something, again and again as /R and /W say; False when it failed for good (the log tells)."""
-        for attempt in range(self._options.retries + 1):
-            self._heed()
-            try:
-                if file:
-                    self._faulted(path)
-                act()
-            except WinError as problem:
-                if self._use_backup(problem):
-                    return self._tried(act, doing, path, file=file)
-                self._log.problem(problem.code, doing, path)
-                if attempt == self._options.retries:
-                    break
-                self._log.waiting(self._options.wait)
-                if self._clock.sleep(self._options.wait, self._call.stop):
-                    raise _Stopped from None
-            else:
-                return True
-        self._log.gave_up()
-        return False
-
-
-def _class_of(info: FileStat, there: FileStat | None) -> str:
-    """How a source file compares with what stands in its place: by length and time of writing only."""
-    if there is None:
-        return "new"
-    if there.is_dir:
-        return "mismatch"
-    if info.modified == there.modified:
-        return "same" if info.length == there.length else "changed"
-    return "newer" if info.modified > there.modified else "older"
+        if done and options.move_files and not options.list_only:
+            self._delete(info, source)

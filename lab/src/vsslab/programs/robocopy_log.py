@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..windows.errors import WinError
-from ..windows.files import FileSystem, Writer
+from ..windows.files import FileStat, FileSystem, Writer
 from ..windows.host import Host
-from .phrases import table
+from .phrases import words
 from .robocopy_options import Options, shown
+from .robocopy_select import COPIED
 
 _RULE = "-" * 78
-_UNITS = ((1 << 40, "t"), (1 << 30, "g"), (1 << 20, "m"))
+# the largest units, and their decimals in the summary (captured logs: 64.0 k, 17.00 m, 70.633 g)
+_UNITS = ((1 << 40, "t", 3), (1 << 30, "g", 3), (1 << 20, "m", 2), (1 << 10, "k", 1))
+_GROUPED = 20348  # the build from which on the speed is told with separators (assumed; older logs have none)
 KINDS = ("total", "copied", "skipped", "mismatch", "failed", "extras")
 
 
@@ -50,9 +53,9 @@ class Log:
 
     def __init__(self, host: Host, options: Options, out: Callable[[str], None]) -> None:
         self._host, self._options, self._out = host, options, out
-        self.words: Any = table("robocopy")[host.language.short]
+        self.words: Any = words("robocopy", host.language.short)
         self._file: Writer | None = None
-        self._encoding = "utf-16-le" if options.log_unicode else host.language.encoding
+        self._encoding = "utf-16-le" if options.log_unicode or options.unicode else host.language.encoding
 
     def open(self, files: FileSystem) -> None:
         """Open the log file, if one was asked for; WinError when that fails."""
@@ -83,10 +86,10 @@ class Log:
 
     def _now(self) -> str:
         moment = self._host.clock.local(self._host.clock.now())
-        words = self.words
-        return str(words["longdate"]).format(
-            day=words["days"][moment.weekday()],
-            month=words["months"][moment.month - 1],
+        table = self.words
+        return str(table["longdate"]).format(
+            day=table["days"][moment.weekday()],
+            month=table["months"][moment.month - 1],
             d=moment.day,
             y=moment.year,
             time=self._host.language.local_time(moment),
@@ -96,14 +99,14 @@ class Log:
         """The job header; /NJH leaves it out."""
         if self._options.no_header:
             return
-        words = self.words
+        table = self.words
         rule = "-" * 79
-        title = f"   ROBOCOPY     ::     {words['title']:<58}"
+        title = f"   ROBOCOPY     ::     {table['title']:<58}"
         files = self._options.files or ["*.*"]
-        indent = " " * len(words["files"])
-        listed = [words["files"] + files[0], *(indent + each for each in files[1:])]
-        sides = [words["started"] + self._now(), words["source"] + source, words["dest"] + dest]
-        given = words["options"] + shown(self._options)
+        indent = " " * len(table["files"])
+        listed = [table["files"] + files[0], *(indent + each for each in files[1:])]
+        sides = [table["started"] + self._now(), table["source"] + source, table["dest"] + dest]
+        given = table["options"] + shown(self._options)
         for text in ("", rule, title, rule, "", *sides, "", *listed, "\t    ", given, "", _RULE, ""):
             self.line(text)
 
@@ -113,22 +116,36 @@ class Log:
             name = "" if self._options.no_class else self.words["class"].get(kind, "")
             self.line(f"\t{'  ' + name:<14}{count:>6}\t{path}")
 
-    def file(self, kind: str, size: int, path: str, name: str) -> None:
-        """A file's line: class, size, name (or whole path with /FP)."""
-        if self._options.no_file_list:
+    def file(self, kind: str, info: FileStat, path: str, *, skipped: bool = False) -> None:
+        """A file's line: class, size, time with /TS, name (or whole path with /FP); /NFL leaves it out.
+
+        The class of what is skipped is in small letters, further to the right (documented since the resource kit).
+        """
+        options = self._options
+        if options.no_file_list:
             return
-        label = "" if self._options.no_class else f"{'    ' + self.words['class'][kind]:<14}"
-        amount = "" if self._options.no_size else f"{self.size(size):>8}"
-        self.line(f"\t{label}\t\t{amount}\t{path if self._options.full_paths else name}")
-        if not self._options.no_progress and kind in {"new", "newer", "older", "changed"}:
+        name = str(self.words["class"][kind])
+        label = "" if options.no_class else f"{name.lower():>14}" if skipped else f"{'    ' + name:<14}"
+        amount = "" if options.no_size else f"{self.size(info.length):>8}"
+        stamp = f" {info.modified:%Y/%m/%d %H:%M:%S}" if options.time_stamps else ""
+        self.line(f"\t{label}\t\t{amount}{stamp}\t{path if options.full_paths else info.name}")
+        if not options.no_progress and not skipped and kind in COPIED and not options.list_only:
             self.line("100%  ")
 
     def size(self, size: int) -> str:
-        """A size in bytes, or in the largest unit without /BYTES."""
+        """A size in bytes, or from a megabyte on in the largest unit without /BYTES."""
         if not self._options.in_bytes:
-            for unit, letter in _UNITS:
+            for unit, letter, _ in _UNITS[:-1]:
                 if size >= unit:
                     return f"{size / unit:.1f} {letter}"
+        return str(size)
+
+    def total(self, size: int) -> str:
+        """A size in the summary."""
+        if not self._options.in_bytes:
+            for unit, letter, decimals in _UNITS:
+                if size >= unit:
+                    return f"{size / unit:.{decimals}f} {letter}"
         return str(size)
 
     def problem(self, code: int, doing: str, path: str) -> None:
@@ -152,27 +169,29 @@ class Log:
         """The closing table: four rows, six columns; /NJS leaves it out."""
         if self._options.no_summary:
             return
-        words = self.words
-        for text in ("", _RULE, "", words["head"]):
+        table = self.words
+        for text in ("", _RULE, "", table["head"]):
             self.line(text)
         rows: tuple[tuple[str, dict[str, int], Callable[[int], str]], ...] = (
-            ("dirs", counts.dirs, str), ("files", counts.files, str), ("bytes", counts.bytes, self.size))  # fmt: skip
+            ("dirs", counts.dirs, str), ("files", counts.files, str), ("bytes", counts.bytes, self.total))  # fmt: skip
         for name, values, text_of in rows:
-            self.line(words["rows"][name] + "".join(f" {text_of(values[kind]):>9}" for kind in KINDS))
+            self.line(table["rows"][name] + "".join(f" {text_of(values[kind]):>9}" for kind in KINDS))
         times = [_time(counts.copying + counts.failing), _time(counts.copying), "", "", _time(counts.failing),
                  _time(max(0.0, seconds - counts.copying - counts.failing))]  # fmt: skip
-        self.line(words["rows"]["times"] + "".join(f" {each:>9}" for each in times))
+        self.line(table["rows"]["times"] + "".join(f" {each:>9}" for each in times))
         self.line()
         if counts.bytes["copied"]:
             self.line()
             rate = counts.bytes["copied"] / max(counts.copying, 0.001)
             grouped, fraction = f"{rate:,.0f}", f"{rate * 60 / (1 << 20):,.3f}"
-            if self._host.language.short != "en":
+            if int(self._host.profile.build) < _GROUPED:
+                grouped, fraction = grouped.replace(",", ""), fraction.replace(",", "")
+            elif self._host.language.short != "en":
                 fraction = fraction.replace(",", "\0").replace(".", ",").replace("\0", ".")
                 grouped = grouped.replace(",", ".")
-            for pattern in words["speed"]:
+            for pattern in table["speed"]:
                 self.line(pattern.format(grouped, fraction))
-        self.line(words["ended"] + self._now())
+        self.line(table["ended"] + self._now())
         self.line()
 
 

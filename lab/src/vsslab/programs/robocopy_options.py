@@ -1,20 +1,26 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""robocopy's command line. Source: "robocopy" in the Windows Commands documentation."""
+"""robocopy's command line: its switches are in data/robocopy-switches.yml.
+
+Source: "robocopy" in the Windows Commands documentation.
+"""
 
 from __future__ import annotations
 
-import ntpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..windows.paths import wildcard_match
+from .phrases import table
 
 _COPY_FLAGS = "DATSOUX"
 _DIR_FLAGS = "DATEX"
-NEWER_BUILD = 20348  # Windows Server 2022: /COMPRESS
+_ATTRIBUTES = {"R": 0x1, "H": 0x2, "S": 0x4, "A": 0x20, "T": 0x100, "C": 0x800, "O": 0x1000, "N": 0x2000, "E": 0x4000}
+_OFF = {"N", "NO", "OFF", "F", "FALSE"}
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 class InvalidParameter(Exception):
@@ -27,27 +33,60 @@ class InvalidParameter(Exception):
 
 @dataclass
 class Options:
-    """What a command line asks for; names follow robocopy's own."""
+    """What a command line asks for; names follow robocopy's own.
+
+    Sizes are in bytes, ages as written (days, or a date YYYYMMDD), gaps in milliseconds, rates in bytes a second;
+    `hours` is /RH as minutes since midnight.
+    """
 
     source: str = ""
     dest: str = ""
     files: list[str] = field(default_factory=list)
     subfolders: bool = False
     empty_folders: bool = False
+    levels: int | None = None
     purge: bool = False
     mirror: bool = False
+    move_files: bool = False
+    move_folders: bool = False
+    create_only: bool = False
     list_only: bool = False
     backup: bool = False
     backup_when_denied: bool = False
     copy: str = "DAT"
     dcopy: str = "DA"
+    fix_security: bool = False
+    fix_times: bool = False
+    add_attributes: int = 0
+    remove_attributes: int = 0
     links_as_links: bool = False
     junctions_as_junctions: bool = False
-    skip_links: bool = False
+    skip_dir_links: bool = False
+    skip_file_links: bool = False
     long_paths: bool = True
+    only_archive: bool = False
+    reset_archive: bool = False
+    only_attributes: int = 0
+    exclude_attributes: int = 0
     include_same: bool = False
+    include_tweaked: bool = False
+    exclude_changed: bool = False
+    exclude_newer: bool = False
     exclude_older: bool = False
     exclude_extra: bool = False
+    exclude_lonely: bool = False
+    largest: int | None = None
+    smallest: int | None = None
+    oldest: int | None = None
+    youngest: int | None = None
+    oldest_access: int | None = None
+    youngest_access: int | None = None
+    coarse_times: bool = False
+    daylight_times: bool = False
+    hours: tuple[int, int] | None = None
+    hours_per_file: bool = False
+    gap: int = 0
+    rate: int | None = None
     retries: int = 1_000_000
     wait: int = 30
     threads: int | None = None
@@ -56,10 +95,13 @@ class Options:
     log: str | None = None
     log_unicode: bool = False
     log_append: bool = False
+    unicode: bool = False
     tee: bool = False
     no_progress: bool = False
+    eta: bool = False
     in_bytes: bool = False
     full_paths: bool = False
+    time_stamps: bool = False
     no_class: bool = False
     no_size: bool = False
     no_dir_list: bool = False
@@ -67,6 +109,12 @@ class Options:
     no_header: bool = False
     no_summary: bool = False
     verbose: bool = False
+    report_extra: bool = False
+    jobs: list[str] = field(default_factory=list)
+    save: str | None = None
+    quit: bool = False
+    no_source: bool = False
+    no_dest: bool = False
     shown: list[str] = field(default_factory=list)
 
     def dir_excluded(self, name: str, source: str, dest: str) -> bool:
@@ -85,8 +133,8 @@ class Options:
 def _excluded(patterns: list[str], name: str, *paths: str) -> bool:
     for pattern in patterns:
         if "\\" in pattern:
-            wanted = ntpath.normpath(pattern).casefold()
-            if any(ntpath.normpath(each).casefold() == wanted for each in paths):
+            wanted = pattern.replace("/", "\\").rstrip("\\").casefold()
+            if any(each.rstrip("\\").casefold() == wanted for each in paths):
                 return True
         elif wildcard_match(name, pattern):
             return True
@@ -105,110 +153,43 @@ def _letters(text: str, known: str) -> str:
     return text.upper()
 
 
-# switches without a value: the fields of Options that they set
-_SWITCHES: dict[str, dict[str, object]] = {
-    "/S": {"subfolders": True},
-    "/E": {"subfolders": True, "empty_folders": True},
-    "/PURGE": {"purge": True},
-    "/MIR": {"subfolders": True, "empty_folders": True, "purge": True, "mirror": True},
-    "/L": {"list_only": True},
-    "/B": {"backup": True},
-    "/ZB": {"backup_when_denied": True},
-    "/Z": {},
-    "/J": {},
-    "/SL": {"links_as_links": True},
-    "/SJ": {"junctions_as_junctions": True},
-    "/XJ": {"skip_links": True},
-    "/XJD": {"skip_links": True},
-    "/XJF": {},
-    "/256": {"long_paths": False},
-    "/COPYALL": {"copy": "DATSOU"},
-    "/SEC": {"copy": "DATS"},
-    "/IS": {"include_same": True},
-    "/XO": {"exclude_older": True},
-    "/XX": {"exclude_extra": True},
-    "/NOOFFLOAD": {},
-    "/COMPRESS": {},
-    "/TEE": {"tee": True},
-    "/UNICODE": {},
-    "/NP": {"no_progress": True},
-    "/BYTES": {"in_bytes": True},
-    "/FP": {"full_paths": True},
-    "/NC": {"no_class": True},
-    "/NS": {"no_size": True},
-    "/NDL": {"no_dir_list": True},
-    "/NFL": {"no_file_list": True},
-    "/NJH": {"no_header": True},
-    "/NJS": {"no_summary": True},
-    "/V": {"verbose": True},
-    "/MT": {"threads": 8},
-}
-_VALUES: dict[str, tuple[str, Callable[[str], object]]] = {
-    "/COPY": ("copy", lambda text: _letters(text, _COPY_FLAGS)),
-    "/DCOPY": ("dcopy", lambda text: _letters(text, _DIR_FLAGS)),
-    "/R": ("retries", lambda text: _number(text, 0, 2**31 - 1)),
-    "/W": ("wait", lambda text: _number(text, 0, 2**31 - 1)),
-    "/MT": ("threads", lambda text: _number(text, 1, 128)),
+def _bits(text: str) -> int:
+    return sum(_ATTRIBUTES[each] for each in set(_letters(text, "".join(_ATTRIBUTES))))
+
+
+def _hours(text: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([01]\d|2[0-3])([0-5]\d)-([01]\d|2[0-3])([0-5]\d)", text)
+    if not found:
+        raise ValueError(text)
+    return int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
+
+
+def _rate(text: str) -> int:
+    found = re.fullmatch(r"(\d+)([KMG]?)", text.upper())
+    if not found or not int(found[1]):
+        raise ValueError(text)
+    return int(found[1]) * _UNITS[found[2]]
+
+
+_KINDS: Mapping[str, Callable[[str], object]] = {
+    "copy": lambda text: _letters(text, _COPY_FLAGS),
+    "dcopy": lambda text: _letters(text, _DIR_FLAGS),
+    "count": lambda text: _number(text, 0, 2**31 - 1),
+    "size": lambda text: _number(text, 0, 2**63 - 1),
+    "age": lambda text: _number(text, 0, 99991231),
+    "levels": lambda text: _number(text, 1, 2**31 - 1),
+    "threads": lambda text: _number(text, 1, 128),
+    "attributes": _bits,
+    "hours": _hours,
+    "rate": _rate,
+    "text": str,
 }
 _LOGS = {"/LOG": (False, False), "/LOG+": (False, True), "/UNILOG": (True, False), "/UNILOG+": (True, True)}
-_LISTS = {"/XD": "exclude_dirs", "/XF": "exclude_files"}
-_REAL_BUT_NOT_SIMULATED = frozenset(
-    [
-        "/A",
-        "/M",
-        "/MOV",
-        "/MOVE",
-        "/MON",
-        "/MOT",
-        "/RH",
-        "/IPG",
-        "/EFSRAW",
-        "/REG",
-        "/TBD",
-        "/IA",
-        "/XA",
-        "/IT",
-        "/XC",
-        "/XN",
-        "/XL",
-        "/MAX",
-        "/MIN",
-        "/MAXAGE",
-        "/MINAGE",
-        "/CREATE",
-        "/FAT",
-        "/FFT",
-        "/DST",
-        "/JOB",
-        "/SAVE",
-        "/QUIT",
-        "/NOSD",
-        "/NODD",
-        "/IF",
-        "/LEV",
-        "/TS",
-        "/X",
-        "/ETA",
-        "/SECFIX",
-        "/TIMFIX",
-        "/NODCOPY",
-        "/NOCOPY",
-        "/IORATE",
-        "/LFSM",
-        "/THRESHOLD",
-        "/IOMAXSIZE",
-        "/SD",
-        "/DD",
-        "/XJL",
-        "/SPARSE",
-        "/PF",
-        "/LFSM",
-        "/NOCLONE",
-        "/A+",
-        "/A-",
-        "/DEBUG",
-    ]
-)
+
+
+def switches() -> Mapping[str, Any]:
+    """The table of switches: `plain` (fields they set), `values`, `lists`, `refused`, `builds`."""
+    return table("robocopy-switches")
 
 
 def parse(arguments: list[str], build: int) -> Options:
@@ -217,45 +198,54 @@ def parse(arguments: list[str], build: int) -> Options:
     `build` is the Windows build: switches of newer ones are invalid on older ones.
     """
     options = Options()
+    apply(options, arguments, build)
+    return options
+
+
+def apply(options: Options, arguments: list[str], build: int) -> None:
+    """Read arguments into options that may hold some already (a job file's, then the command line's)."""
     collecting: list[str] | None = None
     for number, argument in enumerate(arguments, 1):
-        if not argument.startswith("/"):
-            if collecting is not None:
-                collecting.append(argument)
-            elif not options.source:
-                options.source = argument
-            elif not options.dest:
-                options.dest = argument
-            else:
-                options.files.append(argument)
-            continue
-        collecting = _switch(options, argument, number, build)
-    if options.threads is not None and any(each.upper() == "/EFSRAW" for each in arguments):
-        raise InvalidParameter(len(arguments), "/EFSRAW")
-    return options
+        if argument.startswith("/"):
+            collecting = _switch(options, argument, number, build)
+        elif collecting is not None:
+            collecting.append(argument)
+        elif not options.source:
+            options.source = argument
+        elif not options.dest:
+            options.dest = argument
+        else:
+            options.files.append(argument)
+    if options.threads is not None and options.gap:
+        raise InvalidParameter(len(arguments), f"/IPG:{options.gap}")  # documented: /MT cannot be used with /IPG
 
 
 def _switch(options: Options, argument: str, number: int, build: int) -> list[str] | None:
     """Apply one switch; the list that the arguments after it go to, if it takes any."""
+    known = switches()
     name, colon, value = argument.partition(":")
     name = name.upper()
-    if name in _LISTS and not colon:
-        found: list[str] = getattr(options, _LISTS[name])
+    if name in known["lists"] and not colon:
+        found: list[str] = getattr(options, known["lists"][name])
         return found
-    if name in _REAL_BUT_NOT_SIMULATED:
+    if name in known["refused"]:
         raise InvalidParameter(number, argument, f"vsslab does not simulate the switch {name} of robocopy.")
-    if name == "/COMPRESS" and build < NEWER_BUILD:
+    if build < known["builds"].get(name, 0):
         raise InvalidParameter(number, argument)
     if colon and name in _LOGS and value:
         options.log = value
         options.log_unicode, options.log_append = _LOGS[name]
         return None
     try:
-        if colon and name in _VALUES:
-            target, convert = _VALUES[name]
-            setattr(options, target, convert(value))
-        elif not colon and name in _SWITCHES:
-            for target, setting in _SWITCHES[name].items():
+        if colon and name in known["values"] and value:
+            target, kind = known["values"][name]
+            setting = _KINDS[kind](value)
+            if isinstance(getattr(options, target), list):
+                getattr(options, target).append(setting)
+            else:
+                setattr(options, target, setting)
+        elif name in known["plain"] and (not colon or (name == "/SPARSE" and value.upper() in _OFF)):
+            for target, setting in known["plain"][name].items():
                 setattr(options, target, setting)
         else:
             raise ValueError(argument)
@@ -266,13 +256,21 @@ def _switch(options: Options, argument: str, number: int, build: int) -> list[st
 
 
 def shown(options: Options) -> str:
-    """The line of options in the header of the log, as robocopy spells them."""
-    fixed = {"/R", "/W", "/COPY", "/DCOPY", "/COPYALL", "/SEC", "/MIR", "/E", "/S", "/PURGE"}
-    out = options.files or ["*.*"]
-    out = [*out, *(each.upper() for each in options.shown if each.partition(":")[0].upper() not in fixed)]
+    """The line of options in the header of the log, in robocopy's order (captured logs).
+
+    '*.*' when no files were named; what the log is like; the tree; attributes; everything else; retries.
+    """
+    table_ = switches()
+    given = [(each, each.partition(":")[0].upper()) for each in options.shown]
+    logging = [each.upper() for each, name in given if name in table_["logging"]]
+    rest = [each.upper() for each, name in given if name not in table_["logging"] and name not in table_["fixed"]]
     tree = ["/S", "/E"] if options.empty_folders else ["/S"] if options.subfolders else []
+    copied = ["/COPYALL"] if options.copy == "DATSOU" else [f"/COPY:{options.copy}"] if options.copy else ["/NOCOPY"]
     purge = ["/PURGE"] if options.purge else []
     mirror = ["/MIR"] if options.mirror else []
-    copied = "/COPYALL" if options.copy == "DATSOU" else f"/COPY:{options.copy}"
-    ending = [f"/DCOPY:{options.dcopy}", copied, *purge, *mirror, f"/R:{options.retries}", f"/W:{options.wait}"]
-    return " ".join([*out, *tree, *ending]) + " "
+    dcopy = [f"/DCOPY:{options.dcopy}"] if options.dcopy else ["/NODCOPY"]
+    lists = [text for name, held in table_["lists"].items() if held != "files" and getattr(options, held)
+             for text in (name, *getattr(options, held))]  # fmt: skip
+    files = [] if options.files and options.files != ["*.*"] else ["*.*"]
+    ending = [*lists, f"/R:{options.retries}", f"/W:{options.wait}"]
+    return " ".join([*files, *logging, *tree, *dcopy, *copied, *purge, *mirror, *rest, *ending]) + " "

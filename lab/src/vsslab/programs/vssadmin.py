@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..vss import codes
 from ..vss.codes import Context, VssError
+from ..vss.providers import SYSTEM
 from ..vss.shadows import ShadowCopy
 from ..vss.storage import UNBOUNDED
 from ..windows.volumes import Volume
@@ -29,6 +30,11 @@ _PHRASES = {
     codes.SNAPSHOT_SET_IN_PROGRESS: "error_busy",
     codes.MAXIMUM_NUMBER_OF_SNAPSHOTS_REACHED: "error_maximum",
     codes.UNEXPECTED_PROVIDER_ERROR: "error_provider",
+    codes.PROVIDER_VETO: "error_provider",
+    codes.INSUFFICIENT_STORAGE: "error_storage",
+    codes.VOLUME_IN_USE: "error_in_use",
+    codes.REVERT_IN_PROGRESS: "error_revert",
+    codes.UNSUPPORTED_CONTEXT: "error_context",
     codes.E_INVALIDARG: "error_option",
 }
 _UNITS = {"": 0, "B": 0, "KB": 10, "K": 10, "MB": 20, "M": 20, "GB": 30, "G": 30, "TB": 40, "T": 40, "PB": 50, "EB": 60}
@@ -49,14 +55,13 @@ def main(call: Invocation) -> int:
     verb = " ".join(words[:2]).lower()
     if verb not in call.host.profile.vssadmin_verbs or len(words) > 2:
         return _help(console, asked=not call.argv[1:] or call.argv[1] in ("/?", "-?"))
+    if {"/?", "-?"} & {*call.argv[3:]}:
+        for line in table("vssadmin")["commands"][verb]["syntax"].split("\n"):
+            console.line(f"  {line.strip()}")
+        return 0
     if not call.user.administrator:
         console.say("error_permission")
         return _USAGE
-    if verb not in _COMMANDS:
-        text = f"vsslab does not simulate 'vssadmin {verb}'."
-        console.line(text)
-        call.err(text)
-        return _FAILED
     allowed, command = _COMMANDS[verb]
     try:
         return command(console, _options(call.argv[1:], allowed))
@@ -109,6 +114,8 @@ def _list_shadows(console: Console, options: Options) -> int:
     wanted = console.vss.shadows
     if volume is not None:
         wanted = [each for each in wanted if each.volume is volume]
+    if "set" in options and not console.vss.is_server:
+        raise _Usage  # documented for servers only
     for name, value in (("shadow", "id"), ("set", "set_id")):
         if name in options:
             identity = options[name].strip("{}").lower()
@@ -149,11 +156,11 @@ def _delete_shadows(console: Console, options: Options) -> int:
     if not wanted:
         console.say("no_items")
         return console.vss.options.vssadmin_empty_exit
-    mine = [each for each in wanted if each.context.client_accessible]
+    mine = [each for each in wanted if each.context.client_accessible and each.provider.type == SYSTEM]
     if not mine:
         console.say("error_context")
         return _FAILED
-    if "quiet" not in options and not _confirmed(console, len(mine)):
+    if "quiet" not in options and not _confirmed(console, "really", count=len(mine)):
         return _USAGE
     for shadow in mine:
         console.vss.store.delete(shadow)
@@ -163,7 +170,9 @@ def _delete_shadows(console: Console, options: Options) -> int:
 
 
 def _chosen(console: Console, options: Options) -> list[ShadowCopy]:
-    if {"all", "for", "shadow"}.isdisjoint(options) or ("shadow" in options and "for" in options):
+    if {"all", "for", "shadow"}.isdisjoint(options) or ("shadow" in options and len({*options} - {"quiet"}) > 1):
+        raise _Usage
+    if "oldest" in options and ("all" in options or "for" not in options):
         raise _Usage
     if "shadow" in options:
         found = console.vss.store.find(options["shadow"])
@@ -173,10 +182,10 @@ def _chosen(console: Console, options: Options) -> list[ShadowCopy]:
     return there[:1] if "oldest" in options else there
 
 
-def _confirmed(console: Console, count: int) -> bool:
+def _confirmed(console: Console, question: str, **values: object) -> bool:
     """Ask on standard input; its end counts as no."""
-    answer = (console.call.stdin.splitlines() or [""])[0].strip()
-    console.say("really", count=count, answer=answer)
+    answer = next(iter(console.call.stdin.splitlines()), "").strip()
+    console.say(question, **values, answer=answer)
     return answer[:1].lower() == console.text("affirm")
 
 
@@ -194,7 +203,10 @@ def _space(text: str, volume: Volume) -> int:
 
 def _resize_storage(console: Console, options: Options) -> int:
     volume, on = _needed(console, options, "for"), _needed(console, options, "on")
-    console.vss.storage.resize(volume, on, _space(options.get("maxsize", "UNBOUNDED"), on))
+    try:
+        console.vss.resize(volume, on, _space(options.get("maxsize", "UNBOUNDED"), on))
+    except VssError as error:
+        return _no_association(console, error)
     console.say("resized")
     return 0
 
@@ -207,9 +219,55 @@ def _add_storage(console: Console, options: Options) -> int:
 
 
 def _delete_storage(console: Console, options: Options) -> int:
-    console.vss.storage.remove(_needed(console, options, "for"))
+    volume, on = _needed(console, options, "for"), _volume(console, options, "on")
+    if "quiet" not in options and not _confirmed(console, "storage_really", volume=volume.display):
+        return _USAGE
+    try:
+        console.vss.storage.remove(volume, on)
+    except VssError as error:
+        return _no_association(console, error)
     console.say("storage_deleted")
     return 0
+
+
+def _no_association(console: Console, error: VssError) -> int:
+    """What the volume's own errors mean where an association is named."""
+    key = {codes.OBJECT_NOT_FOUND: "error_association", codes.BAD_STATE: "error_has_copies"}.get(error.hresult)
+    if key is None:
+        raise error
+    console.say(key)
+    return _FAILED
+
+
+def _revert(console: Console, options: Options) -> int:
+    """Asks, as the documentation's /quiet implies; what it prints is assumed."""
+    if "shadow" not in options:
+        raise _Usage
+    shadow = console.vss.store.find(options["shadow"])
+    if shadow is None:
+        console.say("no_items")
+        return _FAILED
+    if not shadow.context.client_accessible:
+        console.say("error_context")
+        return _FAILED
+    values = {"volume": shadow.volume.display, "id": f"{{{shadow.id}}}"}
+    if "quiet" not in options and not _confirmed(console, "revert_really", **values):
+        return _USAGE
+    try:
+        console.vss.revert(shadow.id, force="forcedismount" in options)
+    except VssError as error:
+        if error.hresult != codes.VOLUME_NOT_SUPPORTED:
+            raise
+        console.say("error_not_revertable")
+        return _FAILED
+    console.say("reverted", volume=shadow.volume.display)
+    return 0
+
+
+def _query_reverts(console: Console, options: Options) -> int:
+    if ("for" in options) == ("all" in options):
+        raise _Usage
+    return listing.reverts(console, _volume(console, options, "for"))
 
 
 def _plain(command: Callable[[Console], int]) -> Callable[[Console, Options], int]:
@@ -227,4 +285,6 @@ _COMMANDS: dict[str, tuple[frozenset[str], Callable[[Console, Options], int]]] =
     "resize shadowstorage": (frozenset({"for", "on", "maxsize"}), _resize_storage),
     "add shadowstorage": (frozenset({"for", "on", "maxsize"}), _add_storage),
     "delete shadowstorage": (frozenset({"for", "on", "quiet"}), _delete_storage),
+    "revert shadow": (frozenset({"shadow", "forcedismount", "quiet"}), _revert),
+    "query reverts": (frozenset({"for", "all"}), _query_reverts),
 }

@@ -29,7 +29,11 @@ _WORDS = (
     (Attribute.CLIENT_ACCESSIBLE, "word_client_accessible"),
     (Attribute.NO_AUTO_RELEASE, "word_no_auto_release"),
     (Attribute.NO_WRITERS, "word_no_writers"),
+    (Attribute.TRANSPORTABLE, "word_transportable"),
+    (Attribute.HARDWARE_ASSISTED, "word_hardware"),
     (Attribute.DIFFERENTIAL, "word_differential"),
+    (Attribute.PLEX, "word_plex"),
+    (Attribute.IMPORTED, "word_imported"),
     (Attribute.AUTORECOVER, "word_auto_recover"),
     (Attribute.EXPOSED_LOCALLY, "word_exposed"),
 )
@@ -127,7 +131,7 @@ def shadows(console: Console, wanted: Iterable[ShadowCopy]) -> int:
             console.say("shadow_original", volume=long_name(shadow.volume))
             console.say("shadow_device", device=shadow.device)
             console.say("shadow_originating", name=shadow.machine)
-            console.say("shadow_service", name=shadow.machine)
+            console.say("shadow_service", name=shadow.service_machine or shadow.machine)
             console.say("shadow_provider", name=shadow.provider.name)
             console.say("shadow_type", type=TYPES[shadow.context])
             words = [console.text(key) for bit, key in _WORDS if shadow.all_attributes & bit]
@@ -154,6 +158,21 @@ def storage(console: Console, for_: Volume | None, on: Volume | None) -> int:
         console.say("storage_used", size=console.size(console.vss.storage.used(area), capacity))
         console.say("storage_allocated", size=console.size(console.vss.storage.allocated(area), capacity))
         console.say("storage_maximum", size=console.size(area.max_space, capacity))
+        console.line()
+    return 0
+
+
+def reverts(console: Console, volume: Volume | None) -> int:
+    """`query reverts`: how far they are; the layout is assumed."""
+    wanted = [each for each in console.vss.reverts.all() if volume is None or each.volume is volume]
+    if not wanted:
+        console.say("no_items")
+        return console.vss.options.vssadmin_empty_exit
+    now = console.call.host.clock.monotonic()
+    for each in wanted:
+        console.say("revert_volume", volume=long_name(each.volume))
+        console.say("revert_shadow", id=f"{{{each.shadow_id}}}")
+        console.say("revert_progress", percent=each.percent(now))
         console.line()
     return 0
 

@@ -21,21 +21,27 @@ from ..windows.users import (
     USERS_SID,
     User,
 )
-from .phrases import table
+from .phrases import words as words_of
 
 _LOCAL_ACCOUNT, _LOCAL_ADMINISTRATOR, _ORGANIZATION, _NTLM = "S-1-5-113", "S-1-5-114", "S-1-5-15", "S-1-5-64-10"
 _LEVELS = {True: "S-1-16-12288", False: "S-1-16-8192"}
 _SYSTEM_LEVEL = "S-1-16-16384"
 _FORMATS = ("table", "list", "csv")
+_REFUSED = frozenset({"/priv", "/all", "/upn", "/fqdn", "/logonid", "/claims", "/?"})
+VERBS = frozenset({"/user", "/groups", "/fo", "/nh"})
 
 
 def main(call: Invocation) -> int:
     """/user and /groups with /fo and /nh; without an argument the account's name alone. 1 for a wrong argument."""
     given = [each.lower() for each in call.argv[1:]]
-    words = table("whoami")[call.host.language.short]
+    words = words_of("whoami", call.host.language.short)
     if not given:
         call.out(call.user.full_name.lower())
         return 0
+    for each in given:
+        if each in _REFUSED:
+            call.err(f"vsslab does not simulate whoami {each}.")
+            return 1
     what = [each for each in given if each in {"/user", "/groups"}]
     form = given[given.index("/fo") + 1] if "/fo" in given[:-1] else "table"
     rest = [each for each in given if each not in {"/user", "/groups", "/nh", "/fo", form}]
@@ -77,7 +83,7 @@ def _groups(user: User) -> list[str]:
 
 
 def _group_rows(call: Invocation) -> list[list[str]]:
-    words = table("whoami")[call.host.language.short]
+    words = words_of("whoami", call.host.language.short)
     rows: list[list[str]] = []
     for sid in _groups(call.user):
         kind = "label" if sid.startswith("S-1-16-") else "alias" if sid.startswith("S-1-5-32-") else "known"
