@@ -14,21 +14,43 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 _HIDDEN = "********"
 _SECRET_NAMES = ("password", "passwd", "secret", "credential", "private_key")
 Entry = dict[str, Any]
 
 
+class Time(Protocol):
+    """The time that a trace goes by: the laboratory's, which may be virtual."""
+
+    def now(self) -> datetime.datetime:
+        """The date, aware."""
+
+    def monotonic(self) -> float:
+        """Seconds since an unknown moment; never goes back."""
+
+
+class _MachineTime:
+    """The time of the machine."""
+
+    def now(self) -> datetime.datetime:
+        return datetime.datetime.now(datetime.timezone.utc)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+
 class Trace:
     """Collects what happens: a bounded memory, a file of JSON lines when a path is given, and subscribers.
 
-    Every entry has `time` (UTC, ISO 8601), `clock` (seconds of the machine's monotonic clock), `n` (running number),
-    `event` and `host`; the other fields belong to the event.  Safe to use from any thread.
+    Every entry has `time` (UTC, ISO 8601), `clock` (seconds of a monotonic clock), `n` (running number), `event` and
+    `host`; the other fields belong to the event.  Both times are those of `time`, the machine's when none is given.
+    Safe to use from any thread.
     """
 
-    def __init__(self, path: Path | None = None, *, keep: int = 50_000) -> None:
+    def __init__(self, path: Path | None = None, *, keep: int = 50_000, time: Time | None = None) -> None:
+        self._time = time or _MachineTime()
         self._lock = threading.RLock()
         self._memory: collections.deque[Entry] = collections.deque(maxlen=keep)
         self._subscribers: list[Callable[[Entry], None]] = []
@@ -47,17 +69,17 @@ class Trace:
 
     def write(self, event: str, host: str, **fields: Any) -> None:
         """Record one event of a host ('' for the laboratory itself); values become plain JSON data."""
-        entry: Entry = {
-            "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
-            "clock": round(time.monotonic(), 6),
-            "n": 0,
-            "event": event,
-            "host": host,
-        }
-        entry.update((name, self._plain(name, value)) for name, value in fields.items())
-        with self._lock:
+        plain = {name: self._plain(name, value) for name, value in fields.items()}
+        with self._lock:  # numbers and times rise together
             self._count += 1
-            entry["n"] = self._count
+            entry: Entry = {
+                "time": self._time.now().astimezone(datetime.timezone.utc).isoformat(timespec="milliseconds"),
+                "clock": self.clock(),
+                "n": self._count,
+                "event": event,
+                "host": host,
+                **plain,
+            }
             self._memory.append(entry)
             if self._file is not None:
                 self._file.write(json.dumps(entry, ensure_ascii=False, separators=(",", ":")) + "\n")
@@ -65,6 +87,14 @@ class Trace:
             subscribers = tuple(self._subscribers)
         for each in subscribers:
             each(entry)
+
+    def clock(self) -> float:
+        """The value that an entry written now would have as `clock`; what lasts notes it as `began`."""
+        return round(self._time.monotonic(), 6)
+
+    def plain(self, value: Any) -> Any:
+        """Any value as plain JSON data without the passwords of the run, as in an entry of the trace."""
+        return self._value(value)
 
     def _plain(self, name: str, value: Any) -> Any:
         """JSON data of any value; fields whose name speaks of a secret are not written at all."""
@@ -118,6 +148,22 @@ class Trace:
 
     def __len__(self) -> int:
         return len(self._memory)
+
+    @property
+    def count(self) -> int:
+        """How many entries were written so far, also those that are not remembered any more."""
+        return self._count
+
+    def tail(self, after: int = 0, host: str | None = None, last: int = 100) -> list[Entry]:
+        """The newest `last` remembered entries with a number above `after`, of one host or of all, oldest first."""
+        found: list[Entry] = []
+        with self._lock:
+            for each in reversed(self._memory):
+                if each["n"] <= after or len(found) >= last:
+                    break
+                if host is None or each["host"] == host:
+                    found.append(each)
+        return found[::-1]
 
     def clear(self) -> None:
         """Forget the remembered entries; the file keeps its lines."""
