@@ -61,8 +61,10 @@ integration: setup
 fuzz: setup
 	@HYPOTHESIS_PROFILE=search $(PYTEST) tests/unit lab/tests/engine lab/tests/windows lab/tests/wire lab/tests/vss
 
-# With the real PowerShell engine, where it is to be had: PSENGINE (its folder) and PSENGINE_TOOLS (that of session.py).
+# With the real PowerShell engine, where it is to be had: PSENGINE (its folder) and, for the product's part, PSENGINE_TOOLS
+# (that of session.py). Writes what the engine answers today, and lab/docs/conformance.md.
 conformance: setup
+	@CONFORMANCE=write $(PYTEST) lab/tests/conformance
 	@$(PYTEST) tests/conformance
 
 setup: $(READY) $(FOUND)

@@ -101,7 +101,8 @@ class Session:
             b"application/soap+xml;charset=UTF-8;Length=", str(len(message)).encode(), b"\r\n", _BOUNDARY,
             b"\r\n\tContent-Type: application/octet-stream\r\n",
         ))  # fmt: skip
-        return b"".join((head, struct.pack("<i", len(wrapped.header)), wrapped.header, wrapped.data, _BOUNDARY, b"--\r\n"))
+        length = struct.pack("<i", len(wrapped.header))
+        return b"".join((head, length, wrapped.header, wrapped.data, _BOUNDARY, b"--\r\n"))
 
     def _unseal(self, body: bytes) -> bytes:
         marker = b"application/octet-stream\r\n"

@@ -68,3 +68,12 @@ def probe(addresses: Iterable[str], ports: Iterable[int]) -> None:
                     trial.bind((address, port))
                 except OSError as error:
                     raise OSError(error.errno, f"{address}:{port} cannot be used ({error.strerror}).") from None
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Ports that nothing on this machine uses now, all different."""
+    with contextlib.ExitStack() as held:
+        trials = [held.enter_context(contextlib.closing(socket.socket())) for _ in range(count)]
+        for each in trials:
+            each.bind(("127.0.0.1", 0))
+        return tuple(each.getsockname()[1] for each in trials)

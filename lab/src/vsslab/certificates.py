@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _LIFE = datetime.timedelta(days=30)
+_UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")  # user principal name, a UTF8String
 
 
-def make(folder: Path, hosts: Mapping[str, str]) -> tuple[Path, dict[str, ssl.SSLContext]]:
+def make(folder: Path, hosts: Mapping[str, str]) -> tuple[Path, dict[str, HostContext]]:
     """Certificates for hosts given as {name: address}, below `folder`.
 
     Returns the path of the authority's certificate (PEM, for clients to trust) and a server context by address. A
@@ -39,21 +40,32 @@ def make(folder: Path, hosts: Mapping[str, str]) -> tuple[Path, dict[str, ssl.SS
     trusted = folder / "ca.pem"
     trusted.write_bytes(root.public_bytes(serialization.Encoding.PEM))
     return trusted, {
-        address: HostContext(functools.partial(_certificate, folder, name, address, root, key))
+        address: HostContext(
+            functools.partial(_certificate, folder, name, address, root, key),
+            functools.partial(_client_certificate, root, key),
+            trusted,
+        )
         for name, address in hosts.items()
     }
 
 
 class HostContext(ssl.SSLContext):
-    """A server context whose certificate is made by `issue` (returns the PEM file) at its first handshake."""
+    """A server context whose certificate is made by `issue` (returns the PEM file) at its first handshake.
 
+    Clients may show a certificate of the authority (`trusted`, PEM); `client_certificate` makes one for an account,
+    PEM with its key: the host maps NAME@localhost to the account.
+    """
+
+    client_certificate: Callable[[str], bytes]
     _issue: Callable[[], Path] | None
     _issuing: threading.Lock
+    _trusted: Path
 
-    def __new__(cls, issue: Callable[[], Path]) -> HostContext:
+    def __new__(cls, issue: Callable[[], Path], client: Callable[[str], bytes], trusted: Path) -> HostContext:
         context = super().__new__(cls, ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context._issue, context._issuing = issue, threading.Lock()
+        context.client_certificate, context._trusted = client, trusted
         return context
 
     def wrap_bio(self, *arguments: Any, **options: Any) -> ssl.SSLObject:
@@ -70,6 +82,8 @@ class HostContext(ssl.SSLContext):
         with self._issuing:
             if self._issue is not None:
                 self.load_cert_chain(self._issue())
+                self.load_verify_locations(self._trusted)
+                self.verify_mode = ssl.CERT_OPTIONAL
                 self._issue = None
 
 
@@ -93,6 +107,23 @@ def _certificate(
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return file
+
+
+def _client_certificate(root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey, account: str) -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    principal = f"{account}@localhost".encode()
+    names = x509.SubjectAlternativeName([x509.OtherName(_UPN, bytes([0x0C, len(principal)]) + principal)])
+    certificate = (
+        _builder(_name(account), root.subject, key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(names, critical=False)
+        .add_extension(_usage(), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(root_key, hashes.SHA256())
+    )
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ) + certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def _name(common: str) -> x509.Name:

@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from vsslab.refusal import Refusal
+
 _SOCKET, _PORT = "control.sock", "control.json"
 _LONGEST = 100  # bytes of a unix socket's path; Linux has room for 107 and the closing zero (unix(7))
 _PATIENCE = 30.0  # seconds
@@ -28,7 +30,7 @@ _BIGGEST = 1 << 20  # bytes of a request
 Handler = Callable[[Mapping[str, Any]], Any]
 
 
-class ControlError(Exception):
+class ControlError(Refusal):
     """The laboratory does not answer, or refused; one sentence."""
 
 
@@ -81,9 +83,13 @@ class ControlServer:
                 if self._awake in ready:
                     return
                 connection, _ = self._socket.accept()
-                with connection, contextlib.suppress(OSError):
-                    connection.settimeout(_PATIENCE)
-                    connection.sendall(json.dumps(self._reply(_line(connection))).encode() + b"\n")
+                name = "vsslab-request"  # a thread each: one that advances the time must not keep others waiting
+                threading.Thread(target=self._one, args=(connection,), name=name, daemon=True).start()
+
+    def _one(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(_PATIENCE)
+            connection.sendall(json.dumps(self._reply(_line(connection))).encode() + b"\n")
 
     def _reply(self, line: bytes) -> dict[str, Any]:
         try:
@@ -111,17 +117,17 @@ def _line(connection: socket.socket) -> bytes:
     return data
 
 
-def ask(state: Path, request: Mapping[str, Any]) -> Any:
+def ask(state: Path, request: Mapping[str, Any], patience: float = _PATIENCE) -> Any:
     """Send one request to the laboratory with this state folder; its result, or ControlError."""
     message = dict(request)
     try:
         if (state / _PORT).exists():
             place = json.loads((state / _PORT).read_text(encoding="utf-8"))
             message["token"] = place["token"]
-            connection = socket.create_connection(("127.0.0.1", int(place["port"])), _PATIENCE)
+            connection = socket.create_connection(("127.0.0.1", int(place["port"])), patience)
         else:
             connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(_PATIENCE)
+            connection.settimeout(patience)
             connection.connect(str(state / _SOCKET))
         with connection:
             connection.sendall(json.dumps(message).encode() + b"\n")

@@ -18,9 +18,12 @@ from typing import Any
 from vsslab import programs, vss
 from vsslab.apps.driver import App
 from vsslab.faults import Faults
+from vsslab.labtime import LabTime
+from vsslab.programs import tape
 from vsslab.scenario import AppSpec, FilesSpec, HostSpec
 from vsslab.trace import Trace
 from vsslab.windows.clock import Clock
+from vsslab.windows.endpoints import add_endpoint
 from vsslab.windows.host import Host
 from vsslab.windows.services import Service
 
@@ -41,8 +44,20 @@ def password() -> str:
     return "Pw1" + "".join(secrets.choice(_LETTERS) for _ in range(21))
 
 
-def build(spec: HostSpec, root: Path, passwords: Mapping[str, str], faults: Faults, trace: Trace) -> Host:
-    """One host below `root`, its applications launched but not waited for (`App.ready` does that)."""
+def build(
+    spec: HostSpec,
+    root: Path,
+    passwords: Mapping[str, str],
+    faults: Faults,
+    trace: Trace,
+    time: LabTime | None = None,
+    *,
+    fresh: bool = True,
+) -> Host:
+    """One host below `root`, its applications launched but not waited for (`App.ready` does that).
+
+    A host that is not `fresh` finds its files below `root` already.
+    """
     host = Host(
         spec.name,
         root,
@@ -50,21 +65,39 @@ def build(spec: HostSpec, root: Path, passwords: Mapping[str, str], faults: Faul
         language=spec.language,
         volumes=[_volume(each) for each in spec.volumes],
         users=[
-            {"name": e.name, "password": passwords[e.name], "administrator": e.administrator, "remote": e.remote}
+            {
+                "name": e.name,
+                "password": passwords[e.name],
+                "administrator": e.administrator,
+                "remote": e.remote,
+                "disabled": e.disabled,
+                "locked": e.locked,
+            }
             for e in spec.users
         ],
         faults=faults,
         trace=trace,
-        clock=Clock(spec.time_zone, **spec.clock),
+        clock=Clock(spec.time_zone, time=time, **spec.clock),
         time_zone=spec.time_zone,
         domain=spec.domain,
         copy_rate=spec.copy_rate,
+        utf8=spec.utf8,
+        restart_seconds=spec.restart_seconds,
     )
     vss.install(host, spec.vss)
     programs.register(host)
+    tape.install(host, spec.tapes)
+    host.authentication = frozenset(spec.authentication)
+    for service in spec.services:
+        host.services.configure(**service)
+    for share in spec.shares if fresh else ():
+        host.files.mkdir(share["path"], parents=True)
+        host.shares.add(**share)
+    for endpoint in spec.endpoints:
+        add_endpoint(host.endpoints, host.users, endpoint)
     for each in spec.apps:
         _Hosted(host, each)
-    for files in spec.files:
+    for files in spec.files if fresh else ():
         seed(host, files)
     for writer in spec.writers:
         name, display = writer.service_name()
@@ -75,7 +108,8 @@ def build(spec: HostSpec, root: Path, passwords: Mapping[str, str], faults: Faul
 
 
 def _volume(spec: Any) -> dict[str, Any]:
-    fields = {name: getattr(spec, name) for name in ("letter", "label", "file_system", "drive_type", "pagefile")}
+    names = ("letter", "label", "file_system", "drive_type", "pagefile", "dirty")
+    fields = {name: getattr(spec, name) for name in names}
     fields |= {"mounts": list(spec.mounts), "system": spec.system, "boot": spec.letter == "C"}
     return fields | ({} if spec.capacity is None else {"capacity": spec.capacity})
 
@@ -113,7 +147,8 @@ class _Hosted:
         )
         host.apps[spec.name] = self.app
         self._launch()
-        host.on_reboot.append(self._restart)
+        host.on_reboot.append(self._stop)
+        host.on_boot.append(self._start)
 
     def _launch(self) -> None:
         name = self._spec.process or f"{self._spec.name}.exe"
@@ -127,9 +162,12 @@ class _Hosted:
         self.app.kill()
         self._host.processes.leave(self._process, -1)
 
-    def _restart(self) -> None:
-        """The host restarts: no goodbye either, and then the application comes back by itself, as a service does."""
+    def _stop(self) -> None:
+        """The host goes down: no goodbye either."""
         self._host.processes.kill(self._process.pid)
+
+    def _start(self) -> None:
+        """The host is up again: the application comes back by itself, as a service does."""
         self._launch()
         self.app.ready()
 

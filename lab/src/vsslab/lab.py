@@ -10,7 +10,6 @@ import fcntl
 import json
 import shutil
 import ssl
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,17 +22,22 @@ from vsslab.apps import books
 from vsslab.apps.driver import App, AppError
 from vsslab.faults import Faults
 from vsslab.hosts import ByAddress, Hosts
+from vsslab.labtime import LabTime
+from vsslab.refusal import Refusal
+from vsslab.running import MARK, is_running
 from vsslab.scenario import HostSpec, Scenario
+from vsslab.state import Saved
 from vsslab.trace import Trace
 from vsslab.windows.host import Host
 from vsslab.wire.server import WireServer, WireThread
 from vsslab.wire.settings import Settings
 
-_MARK = "vsslab.json"
-_PARTS = ("hosts", "tls")
+__all__ = ["Lab", "LabError", "is_running"]
+
+_PARTS = ("hosts", "tls", "engine")
 
 
-class LabError(Exception):
+class LabError(Refusal):
     """The laboratory cannot be started; one sentence."""
 
 
@@ -52,23 +56,30 @@ class Lab:
         trace: Path | None = None,
         ports: tuple[int, int] = (5985, 5986),
         settings: Settings | None = None,
+        saved: Saved | None = None,
+        engine: Path | None = None,
     ) -> None:
         self.scenario, self.state, self.ports = fleet_plan, state.absolute(), ports
         self.settings = settings or Settings()
         self.faults = Faults()
-        self.trace = Trace(trace)
+        self.time = LabTime(virtual=fleet_plan.time.virtual, start=fleet_plan.time.start)
+        self.trace = Trace(trace, time=self.time)
         self.hosts = Hosts((each.name for each in fleet_plan.hosts), self._build)
         self.addresses: dict[str, str] = {}
         self.ca = self.state / "tls" / "ca.pem"
         self.passwords: dict[tuple[str, str], str] = {}
+        self._contexts: dict[str, certificates.HostContext] = {}
         self.wire: WireServer
         self._specs = {each.name: each for each in fleet_plan.hosts}
         self._close = contextlib.ExitStack()
-        for each in fleet_plan.faults:
+        self._saved = saved
+        self._engine, self._engines = engine, dict[str, Any]()
+        for each in [*fleet_plan.faults, *(saved.faults if saved is not None else ())]:
             self.faults.add(each)
         for host in fleet_plan.hosts:
             for user in host.users:
-                secret = user.password or fleet.password()
+                kept = saved.passwords.get((host.name, user.name)) if saved is not None else None
+                secret = kept or user.password or fleet.password()
                 self.passwords[host.name, user.name] = secret
                 self.trace.hide(secret)
 
@@ -98,29 +109,56 @@ class Lab:
 
     def _start(self) -> None:
         self._close.callback(self.trace.close)
+        self._close.callback(self.time.close)
         self._take_state()
         self._take_addresses()
         self._close.callback(self._close_hosts)
+        self._close.callback(self._close_engines)
+        for spec in self._specs.values():
+            self._engine_of(spec)
         for name, spec in self._specs.items():
             if spec.apps:  # applications write from the start; any other host can wait until somebody asks for it
                 _ = self.hosts[name]
-        self.ca, contexts = certificates.make(self.state / "tls", self.addresses)
+        self.ca, self._contexts = certificates.make(self.state / "tls", self.addresses)
         for app in self.apps():
             app.ready()
-        self._start_wire(contexts)
+        self._start_wire(self._contexts)
+        self._close.callback(self.faults.release)
         self.trace.write("lab", "", state="started", scenario=self.scenario.name, addresses=self.addresses)
 
     def stop(self) -> None:
         """End everything; harmless when nothing was started, and when called twice."""
         self._close.close()
-        for thread in threading.enumerate():
-            if isinstance(thread, threading.Timer) and thread.finished.is_set():
-                thread.join(1.0)  # cancelled by its host just now, but perhaps not gone yet
 
     def _build(self, name: str) -> Host:
         spec = self._specs[name]
         secrets = {user.name: self.passwords[name, user.name] for user in spec.users}
-        return fleet.build(spec, self.state / "hosts" / name, secrets, self.faults, self.trace)
+        root = self.state / "hosts" / name
+        known = None if self._saved is None else self._saved.unpack(name, root)
+        host = fleet.build(spec, root, secrets, self.faults, self.trace, self.time, fresh=known is None)
+        host.network, host.engine = self.hosts, self._engine_of(spec)
+        if known is not None:
+            host.load(known)
+        return host
+
+    def _engine_of(self, spec: HostSpec) -> Any:
+        """The real engine that a host's pipelines are handed to, None for the laboratory's interpreter; LabError."""
+        folder = spec.engine or (None if self._engine is None else str(self._engine))
+        if folder is None or folder == "interpreter":
+            return None
+        from vsslab.engine.outside import Engine, EngineError  # noqa: PLC0415 - few need it
+
+        if folder not in self._engines:
+            try:
+                state = self.state / "engine" / str(len(self._engines))
+                self._engines[folder] = Engine(Path(folder), state)
+            except EngineError as error:
+                raise LabError(str(error)) from None
+        return self._engines[folder]
+
+    def _close_engines(self) -> None:
+        for each in self._engines.values():
+            each.close()
 
     def _close_hosts(self) -> None:
         for app in self.apps():
@@ -130,7 +168,7 @@ class Lab:
 
     def _take_state(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
-        mark = self.state / _MARK
+        mark = self.state / MARK
         if not mark.exists() and any(self.state.iterdir()):
             raise LabError(f"The state folder {self.state} holds something else; the laboratory wants one of its own.")
         handle: TextIO = self._close.enter_context(mark.open("a+", encoding="utf-8"))
@@ -200,12 +238,16 @@ class Lab:
 
     def counters(self) -> list[dict[str, Any]]:
         """What each connection to the wire has carried so far, oldest first."""
-        return [dict(vars(each)) for each in self.wire.sessions]
+        return [each.as_dict() for each in self.wire.sessions]
 
     def inventory(self, user: str | None = None) -> dict[str, Any]:
         """The Ansible inventory; with `user`, hosts are connected to as this account, those without it left out."""
         entries = [entry for spec in self._specs.values() if (entry := self._entry(spec, user)) is not None]
         return ansible.build(entries)
+
+    def client_certificate(self, host: str, user: str) -> bytes:
+        """A certificate with its key (PEM) that logs on as this account, where the service takes certificates."""
+        return self._contexts[self.addresses[host]].client_certificate(user)
 
     def write_inventory(self, path: Path, user: str | None = None) -> None:
         """Write the inventory as YAML, readable for its owner only."""
@@ -227,15 +269,3 @@ class Lab:
             self.passwords[spec.name, account.name],
             self.ca,
         )
-
-
-def is_running(state: Path) -> bool:
-    """True while a laboratory runs with this state folder."""
-    try:
-        with (state / _MARK).open("a") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False

@@ -5,18 +5,19 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.resources
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from vsslab import vss
+from vsslab import schema, vss
 from vsslab.faults import Faults
+from vsslab.labtime import UTC
 from vsslab.schema import (
     Field,
     Parser,
@@ -30,6 +31,11 @@ from vsslab.schema import (
     scalar,
     text,
 )
+from vsslab.vss import inbox
+from vsslab.windows import endpoints
+from vsslab.windows.profile import language_of, profile_of
+from vsslab.windows.volumes import file_systems
+from vsslab.windows.zones import time_zone
 
 __all__ = ["HostSpec", "Scenario", "ScenarioError", "load", "names"]
 ScenarioError = SchemaError
@@ -64,6 +70,8 @@ class UserSpec:
     password: str | None = None
     administrator: bool = False
     remote: bool = False
+    disabled: bool = False
+    locked: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class VolumeSpec:
     mounts: tuple[str, ...] = ()
     system: bool = False
     pagefile: bool = False
+    dirty: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,13 +113,12 @@ class WriterSpec:
             "freeze_limit": self.freeze_limit,
             "freeze_events": self.freeze_events,
         }
-        known = dict(_known_writers().get(self.name.lower(), {}))
-        known.pop("display_name", None)
+        known = inbox.description(self.name)
         return known | {key: value for key, value in given.items() if value is not None}
 
     def service_name(self) -> tuple[str, str]:
         """Name and display name of the service that holds the writer."""
-        known = _known_writers().get(self.name.lower(), {})
+        known = inbox.known_writers().get(self.name.lower(), {})
         name = str(self.service or known.get("service") or "VSS")
         return name, str(self.display_name or known.get("display_name") or name)
 
@@ -158,6 +166,7 @@ class HostSpec:
     address: str = "auto"
     domain: str = "WORKGROUP"
     copy_rate: int | None = None
+    engine: str | None = None  # the folder of a real PowerShell engine, or "interpreter"
     users: tuple[UserSpec, ...] = ()
     volumes: tuple[VolumeSpec, ...] = ()
     writers: tuple[WriterSpec, ...] = ()
@@ -166,6 +175,13 @@ class HostSpec:
     connection: ConnectionSpec = field(default_factory=ConnectionSpec)
     vss: Mapping[str, Any] = field(default_factory=dict)
     clock: Mapping[str, Any] = field(default_factory=dict)
+    endpoints: tuple[Mapping[str, Any], ...] = ()
+    tapes: tuple[Mapping[str, Any], ...] = ()
+    authentication: tuple[str, ...] = ()
+    services: tuple[Mapping[str, Any], ...] = ()
+    shares: tuple[Mapping[str, Any], ...] = ()
+    utf8: bool = False
+    restart_seconds: float = 0.0
     line: int = 0
 
     @property
@@ -178,31 +194,69 @@ class HostSpec:
 
 
 @dataclass(frozen=True)
+class TimeSpec:
+    """The laboratory's time: the machine's, or a virtual one that begins at `start` (aware; None: now)."""
+
+    virtual: bool = False
+    start: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
 class Scenario:
-    """A fleet, and the faults that are set from the start."""
+    """A fleet, its time, and the faults that are set from the start."""
 
     name: str
     description: str = ""
     hosts: tuple[HostSpec, ...] = ()
     faults: tuple[Mapping[str, Any], ...] = ()
+    time: TimeSpec = TimeSpec()
     file: str = ""
+    source: str = field(default="", repr=False)
 
 
-_USER = Record(
-    UserSpec,
-    {"name": Field(text, required=True), "password": text, "administrator": scalar(bool), "remote": scalar(bool)},
-)
+_USER_FIELDS: dict[str, Parser | Field] = {"name": Field(text, required=True), "password": text}
+_USER_FIELDS |= {name: scalar(bool) for name in ("administrator", "remote", "disabled", "locked")}
+_USER = Record(UserSpec, _USER_FIELDS)
 _VOLUME = Record(
     VolumeSpec,
     {
         "letter": scalar(str, lambda value: str(value).rstrip(":\\").upper()),
         "label": text,
-        "file_system": one_of("NTFS", "ReFS", "FAT32", "exFAT", "UDF"),
+        "file_system": one_of(*file_systems()),
         "capacity": scalar((int, str), _size),
         "drive_type": scalar(int),
         "mounts": items(scalar(str, _path)),
         "system": scalar(bool),
         "pagefile": scalar(bool),
+        "dirty": scalar(bool),
+    },
+)
+_SERVICE = Record(
+    dict,
+    {
+        "name": Field(text, required=True),
+        "display_name": text,
+        "status": one_of("Running", "Stopped"),
+        "start_type": one_of("Auto", "Manual", "Disabled"),
+        "delayed": scalar(bool),
+        "needs": items(text),
+        "account": text,
+        "can_stop": scalar(bool),
+        "start_seconds": scalar((int, float)),
+        "stop_seconds": scalar((int, float)),
+        "restart_after": scalar((int, float)),
+    },
+)
+_SHARE = Record(
+    dict,
+    {
+        "name": Field(text, required=True),
+        "path": Field(scalar(str, _path), required=True),
+        "description": text,
+        "full": items(text),
+        "change": items(text),
+        "read": items(text),
+        "none": items(text),
     },
 )
 _COMPONENT = Record(
@@ -269,16 +323,56 @@ _CONNECTION = Record(
     {
         "plugin": one_of("psrp", "winrm"),
         "scheme": one_of("http", "https"),
-        "auth": one_of("ntlm", "negotiate", "basic"),
+        "auth": one_of("ntlm", "negotiate", "basic", "credssp"),
         "user": text,
     },
 )
+
+
+def _role_file(place: Any) -> dict[str, Any]:
+    """A role capability file, named relative to the scenario's folder; its keys."""
+    try:
+        return endpoints.read_role(str(Path(place.file).parent / text(place)))
+    except ValueError as error:
+        raise place.wrong(f"role_file: {error}") from None
+
+
+_ENDPOINT = Record(
+    dict,
+    {
+        "name": Field(text, required=True),
+        "role": judged(mapping_of_anything, endpoints.role_of),
+        "role_file": _role_file,
+        "groups": items(text),
+        "users": items(text),
+        "virtual_account": scalar(bool),
+        "applied": scalar(bool),
+    },
+)
+_TAPE = Record(
+    dict,
+    {
+        "name": text,
+        "medium": scalar(bool),
+        "capacity": scalar((int, str), _size),
+        "write_protected": scalar(bool),
+        "block_size": scalar((int, str), _size),
+    },
+)
 _HOST_FIELDS: dict[str, Parser | Field] = {
-    "profile": text,
-    "language": text,
-    "time_zone": text,
+    "tapes": items(_TAPE),
+    "endpoints": items(_ENDPOINT),
+    "authentication": items(one_of("negotiate", "basic", "credssp", "certificate")),
+    "services": items(_SERVICE),
+    "shares": items(_SHARE),
+    "utf8": scalar(bool),
+    "restart_seconds": scalar((int, float)),
+    "profile": judged(text, profile_of),
+    "language": judged(text, language_of),
+    "time_zone": judged(text, time_zone),
     "domain": text,
     "copy_rate": scalar((int, str), _size),
+    "engine": text,
     "users": items(_USER),
     "volumes": items(_VOLUME),
     "writers": items(_WRITER),
@@ -293,11 +387,25 @@ _HOST = Record(
     {"name": Field(text, required=True), "address": scalar(str, _address), **_HOST_FIELDS},
     line="line",
 )
+
+
+def time_of(value: Any) -> TimeSpec:
+    """The time that a text means: real, virtual, or the date that virtual time begins with; ValueError."""
+    if str(value).lower() in ("real", "virtual"):
+        return TimeSpec(str(value).lower() == "virtual")
+    try:
+        start = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError(f"{value!r} is not real, virtual, or the date virtual time begins with.") from None
+    return TimeSpec(True, start if start.tzinfo else start.replace(tzinfo=UTC))
+
+
 _SCENARIO = Record(
     dict,
     {
         "name": Field(text, required=True),
         "description": text,
+        "time": scalar((str, datetime.datetime), time_of),
         "defaults": Record(dict, _HOST_FIELDS),
         "hosts": Field(items(_HOST), required=True),
         "faults": items(judged(mapping_of_anything, lambda value: Faults().add(value))),
@@ -306,10 +414,9 @@ _SCENARIO = Record(
 )
 
 
-@lru_cache(maxsize=1)
-def _known_writers() -> dict[str, dict[str, Any]]:
-    content = importlib.resources.files("vsslab").joinpath("data/known-writers.yml").read_text(encoding="utf-8")
-    return {str(each["name"]).lower(): each for each in yaml.safe_load(content)}
+def all_keys() -> list[tuple[str, bool]]:
+    """Every key of a scenario, as `hosts.volumes.letter`, and whether it must be there; `defaults` has a host's."""
+    return [(name, needed) for name, needed in schema.keys(_SCENARIO) if not name.startswith("defaults.")]
 
 
 def names() -> list[str]:
@@ -336,11 +443,35 @@ def load(source: str | Path) -> Scenario:
             raise ScenarioError(
                 f"{source}: there is no such scenario file ({error.strerror}); known names: {known}."
             ) from None
+    return read(content, file)
+
+
+def read(content: str, file: str) -> Scenario:
+    """Read a scenario's text; `file` is what ScenarioError calls it."""
     values = document(content, file, _SCENARIO)
     values.pop("defaults", None)
-    scenario = Scenario(**values, file=file)
+    scenario = Scenario(**values, file=file, source=content)
     _judge(scenario)
     return scenario
+
+
+def uniform(count: int, name: str = "fleet", **fields: Any) -> Scenario:
+    """A scenario of equal hosts named host1, host2 ...; `fields` are keys of a host; ScenarioError.
+
+    Where they say nothing else there is an administrator, and the volumes C and D.
+    """
+    if count < 1:
+        raise ScenarioError(f"{name}:1: a laboratory has at least one host, not {count}.")
+    plain: dict[str, Any] = {
+        "users": [{"name": "Administrator", "administrator": True, "remote": True}],
+        "volumes": [{"letter": "C", "capacity": "64 GiB"}, {"letter": "D", "capacity": "32 GiB"}],
+    }
+    hosts = [{"name": f"host{number}"} for number in range(1, count + 1)]
+    content = {"name": name, "defaults": plain | fields, "hosts": hosts[:1]}
+    first = read(yaml.safe_dump(content, sort_keys=False), name)
+    (host,) = first.hosts
+    source = yaml.safe_dump({**content, "hosts": hosts}, sort_keys=False)
+    return replace(first, hosts=tuple(replace(host, name=each["name"]) for each in hosts), source=source)
 
 
 def _judge(scenario: Scenario) -> None:
@@ -360,11 +491,20 @@ def _faults_of(host: HostSpec) -> list[str]:
     apps = {each.name.lower() for each in host.apps}
     wanted = (host.connection.user or "").lower()
     paths = [*(each.folder for each in host.apps), *(each.path for each in host.files)]
+    paths += [each["path"] for each in host.shares]
+    domain = host.domain.partition(".")[0].lower()
+    foreign = [each for each in host.users if "\\" in each.name]
     checks = {
         "no user is an administrator.": not any(each.administrator for each in host.users),
         "two users have the same name.": len(users) != len(host.users),
         f"the connection's user {host.connection.user} is not among the users.": bool(wanted) and wanted not in users,
         "basic authentication needs https.": host.connection.auth == "basic" and host.connection.scheme == "http",
+        "a domain controller needs a domain with a dot in its name.": profile_of(host.profile).domain_controller
+        and "." not in host.domain,
+        "an account of a domain is DOMAIN\\name, of the host's own domain.": any(
+            each.name.lower().partition("\\")[0] != domain or "." not in host.domain for each in foreign
+        ),
+        "an account of a domain needs a password, the same on every host.": any(not each.password for each in foreign),
         "there is no volume C.": "C" not in letters,
         "two volumes have the same letter.": len(set(letters)) != len(letters),
     }

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
+from vsslab.refusal import Refusal
 
-class SchemaError(Exception):
+
+class SchemaError(Refusal):
     """Something in the file is wrong; the text is `file:line: one sentence`."""
 
 
@@ -37,6 +39,7 @@ class _Place:
 
 
 Parser = Callable[[_Place], Any]
+_INNER = "inner"  # the attribute of a list's parser that holds the parser of its entries
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,19 @@ def items(parser: Parser) -> Parser:
             raise place.wrong(f"{place.what} is a list.")
         return tuple(parser(place.at(each, f"an entry of {place.what}")) for each in place.node.value)
 
+    setattr(parse, _INNER, parser)
     return parse
+
+
+def keys(parser: Parser | Field, prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """Every key that a parser understands, as `hosts.volumes.letter`, and whether it must be there."""
+    inner = parser.parser if isinstance(parser, Field) else parser
+    while not isinstance(inner, Record) and hasattr(inner, _INNER):
+        inner = getattr(inner, _INNER)
+    if isinstance(inner, Record):
+        for name, each in inner.fields.items():
+            yield f"{prefix}{name}", isinstance(each, Field) and each.required
+            yield from keys(each, f"{prefix}{name}.")
 
 
 def mapping_of_anything(place: _Place) -> dict[str, Any]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 from pathlib import Path
 
@@ -57,3 +58,26 @@ def test_events_can_be_picked_and_followed():
     assert [each["number"] for each in seen] == [0, 1, 2, 3, 4]
     assert [each["number"] for each in trace.events("http", host="host0")] == [4]
     assert len(trace) == 3
+
+
+def test_a_trace_goes_by_the_time_it_is_given():
+    class Halted:
+        def now(self):
+            return datetime.datetime(2026, 3, 1, 1, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
+
+        def monotonic(self):
+            return 7.0
+
+    trace = Trace(time=Halted())
+    trace.write("reboot", "one")
+    (entry,) = trace
+    assert (entry["time"], entry["clock"], trace.clock()) == ("2026-03-01T00:00:00.000+00:00", 7.0, 7.0)
+
+
+def test_the_newest_entries_of_one_host():
+    trace = Trace()
+    for number in range(6):
+        trace.write("http", f"host{number % 2}", number=number)
+    assert trace.count == 6
+    assert [each["number"] for each in trace.tail(host="host1", last=2)] == [3, 5]
+    assert [each["number"] for each in trace.tail(after=4)] == [4, 5]
