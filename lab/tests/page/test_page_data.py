@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
 import threading
+import time
 import urllib.parse
 
 import pytest
@@ -159,3 +161,30 @@ def test_closing_leaves_no_thread_and_no_socket(start_lab):
     ]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_pages_of_others_cannot_even_ask(start_lab):
+    lab, page = start_lab(hosts=1)
+    for site in ("cross-site", "same-site"):
+        assert ask(page, "/data/host/host0000", **{"Sec-Fetch-Site": site})[0] == 403
+    assert [each.name for each in lab.hosts.built()] == ["SQL01"]
+    assert ask(page, "/data/now", **{"Sec-Fetch-Site": "same-origin"})[0] == 200
+    assert ask(page, "/", **{"Sec-Fetch-Site": "cross-site"})[0] == 200  # a link
+
+
+def test_connections_that_say_nothing_take_no_more_than_their_share(start_lab):
+    _, page = start_lab(hosts=1)
+    netloc = urllib.parse.urlsplit(page.address)
+    before = threading.active_count()
+    with contextlib.ExitStack() as held:
+        for _ in range(150):
+            held.enter_context(socket.create_connection((netloc.hostname, netloc.port), timeout=5))
+        until = time.monotonic() + 5
+        while threading.active_count() < before + 100 and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.2)
+        assert before < threading.active_count() <= before + 100
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.02)
+    assert data(page, "now")["hosts"] == 2

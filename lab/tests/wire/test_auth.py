@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import requests
@@ -17,13 +20,17 @@ from pypsrp.encryption import WinRMEncryption
 from pypsrp.exceptions import AuthenticationError, WinRMTransportError, WSManFaultError
 from pypsrp.negotiate import HTTPNegotiateAuth
 from pypsrp.powershell import RunspacePool
+from spnego._ntlm_raw.crypto import compute_response_v1
+from spnego._ntlm_raw.messages import Authenticate, Challenge, Negotiate
+from spnego._ntlm_raw.messages import NegotiateFlags as F
 from spnego.exceptions import SpnegoError
 from vsslab import certificates
 from vsslab.windows.users import User
+from vsslab.wire import accounts
 from vsslab.wire.auth import CERTIFICATE, ConnectionAuth, binds_channel
 from vsslab.wire.settings import Settings
 
-from .conftest import PASSWORD, Wire, an_address
+from .conftest import PASSWORD, Wire, an_address, toy_host
 
 WAYS = [
     ({"ssl": True, "auth": "basic"}, 0),
@@ -304,6 +311,49 @@ def test_nothing_of_the_accounts_stays_in_the_environment(wire):
     before = dict(os.environ)
     with wire.pool():
         assert dict(os.environ) == before
+
+
+def test_accounts_are_seen_by_the_thread_that_asks_alone(host):
+    def elsewhere():
+        if "NTLM_USER_FILE" in os.environ or spnego._ntlm._get_credential_file() is not None:
+            return "seen"
+        with accounts.credentials(other):  # and waits for nobody
+            return spnego._ntlm.socket.gethostname()
+
+    other = toy_host("SRV2")
+    before = dict(os.environ)
+    with accounts.credentials(host), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(elsewhere).result(5) == "SRV2"
+        assert spnego._ntlm.socket.gethostname() == "SRV1"
+        assert Path(spnego._ntlm._get_credential_file()).read_text(encoding="utf-8").count("admin")
+        assert dict(os.environ) == before
+    assert spnego._ntlm._get_credential_file() is None
+    assert spnego._ntlm.socket.gethostname() == socket.gethostname()
+
+
+@pytest.mark.parametrize("session_security", [True, False])
+@pytest.mark.parametrize("name", ["admin", "SRV1\\admin", "helper", ""])
+def test_a_response_that_needs_no_password_is_refused(wire, name, session_security):
+    """LM responses: with session security one is no more than the client's challenge ([MS-NLMP] 3.3.1)."""
+    flags = F.unicode | F.ntlm | F.request_target | F.always_sign | (F.extended_session_security * session_security)
+    response = b"\x11" * 8 + bytes(16) if session_security else bytes(24)
+
+    def legs(challenge):
+        domain, _, user = name.rpartition("\\")
+        if not session_security:
+            response_of_nobody = compute_response_v1(flags, bytes(16), bytes(16), challenge.server_challenge, bytes(8))
+            return Authenticate(flags, response_of_nobody[1], b"", domain, user)
+        return Authenticate(flags, response, b"", domain, user)
+
+    url, client = f"https://{wire.address}:5986/wsman", requests.Session()
+    client.verify = client.trust_env = False
+    first = client.post(url, headers=ntlm(Negotiate(flags).pack()))
+    challenge = Challenge.unpack(base64.b64decode(first.headers["WWW-Authenticate"].split()[1]))
+    assert client.post(url, headers=ntlm(legs(challenge).pack())).status_code == 401
+
+
+def ntlm(token):
+    return {"Authorization": f"NTLM {base64.b64encode(token).decode()}"}
 
 
 def test_two_hosts_have_accounts_of_their_own(start):

@@ -193,3 +193,21 @@ def test_powershell_sessions_work_over_the_winrm_plugins_connection(wire):
         assert pipeline.invoke() == ["SRV1\\admin"]
     assert wire.counted[0] - before == 6
     session.close_shell(shell)
+
+
+def test_a_line_may_come_in_many_pieces():
+    typed = TypedInput("utf-8", threading.Event())
+    for piece in (b"a", b"b\r", b"\nc", b"", b"d\re", b"\n", b"f", b"\xc3", b"\xa4\r"):
+        typed.put(piece, end=False)
+    typed.put(b"", end=True)
+    assert list(typed.splitlines()) == ["ab", "cd", "e", "f\u00e4"]
+
+
+def test_a_long_line_is_not_copied_with_every_piece():
+    """A laboratory has one loop for all its hosts: what takes long keeps everybody waiting."""
+    typed, began = TypedInput("utf-8", threading.Event()), time.process_time()
+    for _ in range(400):
+        typed.put(b"x" * 100_000, end=False)
+    typed.put(b"\n", end=True)
+    assert time.process_time() - began < 2.0  # 10 when it was
+    assert len(next(typed.splitlines())) == 40_000_000

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -16,9 +19,10 @@ import requests
 from pypsrp.exceptions import WSManFaultError
 from pypsrp.powershell import RunspacePool
 from vsslab.wire import soap
+from vsslab.wire.connection import Connection
 from vsslab.wire.settings import Settings
 
-from .conftest import PASSWORD
+from .conftest import PASSWORD, Wire
 from .test_psrp import begin
 from .test_robustness import IDENTIFY
 
@@ -208,3 +212,95 @@ def test_requests_in_progress_are_counted(start, limits, code):
         waiting.join(5)
     with wire.pool():
         pass
+
+
+def test_what_goes_wrong_in_the_loop_is_traced_and_not_printed(start, capfd):
+    wire = start(PLAIN)
+    wire.thread._loop.call_soon_threadsafe(lambda: 1 / 0)
+    assert exchange(wire, request()).startswith(b"HTTP/1.1 200 ")
+    assert ["ZeroDivisionError" in each["what"] for each in wire.host.trace.events("defect")] == [True]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_defect_while_answering_is_traced(start, monkeypatch):
+    wire = start(PLAIN)
+    monkeypatch.setattr(Connection, "_soap", lambda *_details: 1 / 0)
+    assert exchange(wire, request()) == b""
+    assert ["ZeroDivisionError" in each["what"] for each in wire.host.trace.events("defect")] == [True]
+
+
+def test_a_host_that_cannot_be_set_up_closes_and_says_so(start, monkeypatch, capfd):
+    class Broken(dict):
+        def __getitem__(self, name):
+            raise RuntimeError("no such luck")
+
+    wire = start(PLAIN)
+    wire.server._hosts = Broken(wire.server._hosts)
+    with contextlib.suppress(OSError):
+        assert exchange(wire, request()) == b""
+    assert "RuntimeError: no such luck" in wire.host.trace.events("error")[0]["what"]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_shell_that_ends_badly_does_not_keep_the_others(start, monkeypatch):
+    wire = start(Settings(shell_idle=0.5, coalesce=0.02))
+    pools = [RunspacePool(wire.wsman()) for _ in range(2)]
+    for each in pools:
+        each.open()
+    first = wire.server._endpoints[wire.address].shells.all()[0]
+    monkeypatch.setattr(first, "kill", lambda: 1 / 0)
+    until = time.monotonic() + 5
+    while wire.server.shells(wire.address) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert wire.server.shells(wire.address) == 0
+    assert "ZeroDivisionError" in wire.host.trace.events("defect")[0]["what"]
+
+
+def exchange(wire, data: bytes) -> bytes:
+    """Everything that one connection answers to these bytes."""
+    with line(wire) as made:
+        made.sendall(data)
+        made.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: made.recv(65536), b""))
+
+
+def test_a_server_that_stops_leaves_no_thread(certificate):
+    before = set(threading.enumerate())
+    wire = Wire(certificate, PLAIN)
+    with wire.thread:
+        assert exchange(wire, request()).startswith(b"HTTP/1.1 200 ")
+    assert [each.name for each in threading.enumerate() if each not in before] == []
+
+
+FEW_FILES = """
+import os, resource, sys
+from types import SimpleNamespace
+from vsslab.trace import Trace
+from vsslab.wire.server import WireServer, WireThread
+
+resource.setrlimit(resource.RLIMIT_NOFILE, tuple(map(int, sys.argv[1:])))
+hosts = {f"127.99.{n // 200}.{n % 200 + 1}": SimpleNamespace(name=f"H{n}") for n in range(300)}
+server = WireServer(hosts, trace=Trace(), faults=None, runspace_factory=None, ports=(5985, 0))
+try:
+    with WireThread(server):
+        print(sum(len(each.sockets) for each in server._listeners))
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.parametrize(("soft", "hard", "said"), [(100, 2000, "300"), (100, 200, "Too many open files")])
+def test_a_fleet_that_needs_more_files_gets_them_or_is_refused(soft, hard, said):
+    path = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", FEW_FILES, str(soft), str(hard)], env=path, check=False,
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert (done.stdout.strip(), done.stderr) == (said, "")
+
+
+def test_a_tls_handshake_that_hangs_is_given_up(start, monkeypatch, capfd):
+    monkeypatch.setattr("vsslab.wire.server._HANDSHAKE", 0.3)
+    wire = start(PLAIN)
+    with socket.create_connection((wire.address, 5986), timeout=5) as silent, contextlib.suppress(ConnectionError):
+        assert silent.recv(10) == b""
+    assert not wire.host.trace.events("defect")
+    assert capfd.readouterr().err == ""

@@ -17,7 +17,7 @@ from pypsrp.shell import WinRS
 from pypsrp.wsman import NAMESPACES, SelectorSet
 from vsslab.wire import soap
 from vsslab.wire.outbox import Outbox, PsrpMessage
-from vsslab.wire.psrp import RESOURCE
+from vsslab.wire.sessions import RESOURCE
 from vsslab.wire.settings import Settings
 
 from .test_psrp import begin

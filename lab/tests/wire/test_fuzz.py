@@ -12,18 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import logging
-import resource
 import struct
-import sys
-import time
 import uuid
-from collections import Counter
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vsslab.wire import safexml, soap
 from vsslab.wire.connection import Connection, Services
@@ -31,47 +25,16 @@ from vsslab.wire.counters import Counters
 from vsslab.wire.fragments import FragmentError, Reassembler, fragment
 from vsslab.wire.http import HttpError, RequestParser
 from vsslab.wire.operations import Endpoint
-from vsslab.wire.psrp import RESOURCE
+from vsslab.wire.sessions import RESOURCE
 from vsslab.wire.settings import Settings
 from vsslab.wire.soap import Envelope
 from vsslab.wire.wsman_faults import WsmanFault
 
 from .conftest import ToyRunspace, toy_host
+from .fuzzing import CASES, Room, counted
 
-CASES = {"http": 5000, "connection": 2000, "soap": 4000, "operations": 2000, "fragments": 5000, "clixml": 2000}
 BLOCKS, BYTES = 20_000, 24_000_000  # what the second half of a room's cases may leave behind (caches of the libraries)
-counted: Counter[str] = Counter()
 LIMITS = Settings(max_envelope=64_000, max_object=64_000, coalesce=0.0, max_operation_timeout=0.001, stop_patience=1.0)
-
-
-def memory():
-    """Blocks of memory that Python holds, and bytes that the process holds."""
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return sys.getallocatedblocks(), pages * resource.getpagesize()
-
-
-class Room:
-    """The cases of one room, in two halves; what the second leaves behind is growth."""
-
-    def __init__(self, name: str):
-        self.name, self.took = name, 0.0
-        self.blocks = self.resident = 0
-
-    def run(self, case):
-        """Run both halves: the same cases each time, others in the second half."""
-        began = time.monotonic()
-        limits = {"max_examples": CASES[self.name] // 2, "deadline": None, "derandomize": False, "database": None}
-        test = settings(**limits, phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck))(case)
-        before = (0, 0)
-        for half in (1, 2):
-            before = memory()
-            seed(half)(test)()
-        self.blocks, self.resident = (now - then for then, now in zip(before, memory(), strict=True))
-        self.took = time.monotonic() - began
-
-    def __call__(self):
-        counted[self.name] += 1
 
 
 @pytest.fixture
@@ -94,12 +57,13 @@ TOKENS = [
     b"POST /wsman HTTP/1.1\r\n", b"GET / HTTP/1.0\r\n", b"HTTP/9.9", b"\r\n", b"\r\n\r\n", b"\n", b": ", b"\0", b" \t",
     b"Content-Length: ", b"Content-Length: 5\r\n\r\nhello", b"Content-Length: 99999999999999999999\r\n",
     b"Content-Length: 5000\r\n\r\n",
+    b"Transfer-Encoding: gzip\r\n\r\n",
     b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n", b"ffffffff\r\n", b"5\r\nhello\r\n",
     b"0\r\n\r\n", b"-1\r\n", b"Expect: 100-continue\r\n", b"Host: x\r\n", b"Connection: close\r\n", b"x" * 5000,
     b"Authorization: Basic YQ==\r\n", b"Authorization: Negotiate TlRMTVNTUAABAAAA\r\n", b"A: b\r\n" * 101,
     b"Content-Type: application/soap+xml\r\n", b"Content-Type: multipart/encrypted\r\n",
 ]  # fmt: skip
-LINES = [b"POST /wsman HTTP/1.1\r\n", b"GET / HTTP/1.0\r\n", b"PUT / HTTP/2.0\r\n", b"X\r\n", b"\r\n"]
+LINES = [b"POST /wsman HTTP/1.1\r\nHost: x\r\n", b"GET / HTTP/1.0\r\n", b"PUT / HTTP/2.0\r\n", b"X\r\n", b"\r\n"]
 pieces_of_http = st.lists(st.one_of(st.sampled_from(TOKENS), st.binary(max_size=40)), max_size=8)
 
 http_bytes = st.builds(lambda line, rest: [line, *rest], st.sampled_from(LINES), pieces_of_http)
@@ -161,8 +125,8 @@ class Line:
 
 
 REQUEST = (
-    b"POST /wsman HTTP/1.1\r\nContent-Type: application/soap+xml\r\nAuthorization: Basic aGVscGVyOnB3\r\n"
-    b"Content-Length: %d\r\n\r\n"
+    b"POST /wsman HTTP/1.1\r\nHost: x\r\nContent-Type: application/soap+xml\r\n"
+    b"Authorization: Basic aGVscGVyOnB3\r\nContent-Length: %d\r\n\r\n"
 )
 
 

@@ -14,9 +14,8 @@ from vsslab.wire.http import MAX_HEAD, HttpError, RequestParser, response
 
 LIMIT = 1000
 POST = b"POST /wsman HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello"
-CHUNKED = (
-    b"POST /wsman HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nTrailer: t\r\n\r\n"
-)
+CHUNKED = b"POST /wsman HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+CHUNKED += b"3;x=y\r\nhel\r\n2\r\nlo\r\n0\r\nTrailer: t\r\n\r\n"
 
 
 def parse(data: bytes, size: int = 4096) -> list:
@@ -36,7 +35,9 @@ def test_a_body_arrives_whole_however_it_is_cut(data, size):
 
 
 def test_requests_on_one_connection_follow_each_other():
-    assert [each.body for each in parse(POST + CHUNKED + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")] == [
+    assert [
+        each.body for each in parse(POST + CHUNKED + b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    ] == [
         b"hello",
         b"hello",
         b"",
@@ -44,28 +45,35 @@ def test_requests_on_one_connection_follow_each_other():
 
 
 def test_repeated_headers_are_joined_and_names_have_no_case():
-    (request,) = parse(b"GET / HTTP/1.1\r\nAccept: a\r\nACCEPT: b\r\n\r\n")
+    (request,) = parse(b"GET / HTTP/1.1\r\nHost: h\r\nAccept: a\r\nACCEPT: b\r\n\r\n")
     assert request.headers["accept"] == "a, b"
 
 
 @pytest.mark.parametrize(
     ("data", "status"),
     [
+        (b"GET / HTTP/1.1\r\nA: b\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nA: b\nContent-Length: 5\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nA: b\rContent-Length: 5\r\n\r\n", 400),
+        (b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1;a\nb\r\nx\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"A: b\r\n" * 101, 431),
         (b"nonsense\r\n\r\n", 400),
         (b"GET / HTTP/2.0\r\n\r\n", 505),
         (b"GET / FTP\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nName : x\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nA: 1\r\n folded\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-        (b"POST / HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", 413),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3E9\r\n", 413),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
-        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", 400),
-        (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 101 + b"\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nName : x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\n folded\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n", 413),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3E9\r\n", 413),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: h\r\n" + b"A: b\r\n" * 101 + b"\r\n", 431),
         (b"GET /" + b"a" * (MAX_HEAD + 10), 431),
     ],
 )
@@ -77,7 +85,7 @@ def test_what_is_no_request_gets_a_status(data, status):
 
 def test_a_client_may_ask_before_it_sends_the_body():
     parser = RequestParser(LIMIT)
-    parser.feed(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    parser.feed(b"POST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
     assert parser.next_request() is None
     assert parser.wants_continue()
     assert not parser.wants_continue()

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vsslab.wire import fragments, sealing, soap
+from vsslab.wire import fragments, safexml, sealing, soap
 from vsslab.wire.outbox import Outbox, PsrpMessage, Text
 from vsslab.wire.wsman_faults import WsmanFault, table
 
@@ -190,6 +190,26 @@ def test_no_fragments_make_more_than_an_error(parts):
             together.feed(part if number % 2 else fragments.fragment(number, 0, part, end=bool(len(part) % 2)))
         except fragments.FragmentError:
             return
+
+
+def test_what_does_not_go_on_is_not_kept():
+    together = fragments.Reassembler(1000)
+    for gap in range(200):  # many more than may be unfinished
+        together.feed(fragments.fragment(gap, 0, b"x" * 900, end=False))
+        with pytest.raises(fragments.FragmentError, match="missing"):
+            together.feed(fragments.fragment(gap, 2, b"x", end=True))
+    with pytest.raises(fragments.FragmentError, match="larger than 1000"):
+        together.feed(fragments.fragment(900, 0, b"x" * 1001, end=False))
+    (whole,) = together.feed(fragments.fragment(901, 0, a_message(), end=True))
+    assert whole.data == a_message()
+
+
+@pytest.mark.parametrize("quote", [b'="', b' = "', b"=\n'", b'=\t\r\n"'])
+def test_attributes_are_counted_however_they_are_written(quote):
+    many = b" ".join(b"a%x%s%s" % (n, quote, quote[-1:]) for n in range(safexml.MAX_MARKUP + 1))
+    with pytest.raises(safexml.UnsafeXml, match="too many"):
+        safexml.parse(b"<a " + many + b"/>")
+    assert safexml.parse(b"<a>" + b"=" * 2 * safexml.MAX_MARKUP + b"</a>").text
 
 
 def test_output_is_cut_to_the_envelope_and_nothing_is_lost():

@@ -11,9 +11,12 @@ import pytest
 import requests
 from pypsrp.complex_objects import PSInvocationState
 from pypsrp.exceptions import WinRMTransportError, WSManFaultError
+from pypsrp.messages import GetAvailableRunspaces
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import SelectorSet
-from vsslab.wire.psrp import RESOURCE
+from vsslab.labtime import LabTime
+from vsslab.windows.clock import Clock
+from vsslab.wire.sessions import RESOURCE
 from vsslab.wire.settings import Settings
 
 DONE, FAILED, STOPPED = PSInvocationState.COMPLETED, PSInvocationState.FAILED, PSInvocationState.STOPPED
@@ -171,6 +174,50 @@ def test_a_shell_belongs_to_its_user(wire):
         with pytest.raises(WSManFaultError) as failure:
             wire.wsman(user="helper", password="pw").delete(pool.shell.resource_uri, selector_set=selectors)
         assert (failure.value.code, pool.id in str(failure.value)) == (2150858843, True)
+
+
+def test_a_shell_whose_time_is_over_is_gone_at_once(start):
+    """However far virtual time jumped: nobody wakes the shell before it is cleared away."""
+    wire = start(Settings(max_shells_per_user=1, coalesce=0.02))
+    wire.host.clock = Clock(time=LabTime(virtual=True))
+    pool = RunspacePool(wire.wsman())
+    pool.open()
+    wire.host.clock.time.advance(7199)
+    assert wire.run(pool, ("Echo", 1)).output == [1]  # which begins the two hours anew
+    wire.host.clock.time.advance(7201)
+    with pytest.raises(WSManFaultError) as failure:
+        wire.run(pool, ("Echo", 1))
+    assert failure.value.code == 2150858843
+    with wire.pool() as another:  # nor does it count
+        assert wire.run(another, ("Echo", 2)).output == [2]
+
+
+def test_a_shell_has_so_many_commands(start):
+    wire = start(Settings(max_commands_per_shell=2, coalesce=0.02))
+    with wire.pool(timeout=2) as pool:
+        started = [begin(pool, "Echo", 1) for _ in range(2)]
+        with pytest.raises(WSManFaultError) as failure:
+            begin(pool, "Echo", 1)
+        assert failure.value.code == "w:QuotaLimit"
+        assert "concurrent commands per shell" in str(failure.value)
+        for each in started:
+            each.end_invoke()
+        assert wire.run(pool, ("Echo", 1)).output == [1]
+
+
+def test_a_pool_that_is_asked_and_not_read_does_not_grow_without_end(start):
+    wire = start(Settings(backlog=20_000, coalesce=0.02))
+    with wire.pool() as pool:
+        asked = b"".join(pool._fragmenter.fragment(GetAvailableRunspaces(ci=1), pool.id))
+
+        def ask():
+            for _ in range(1000):
+                pool.shell.send("pr", asked)
+
+        with pytest.raises(WSManFaultError, match="are not fetched"):
+            ask()
+        (shell,) = wire.server._endpoints[wire.address].shells.all()
+        assert 20_000 <= shell._outbox._size < 25_000
 
 
 def test_an_idle_shell_is_forgotten(start):

@@ -23,7 +23,7 @@ from vsslab.wire import fragments, soap
 STARTS = [
     b"",
     b"POST /wsman HTTP/1.1\r\n",
-    b"POST /wsman HTTP/1.1\r\nContent-Length: 20\r\nContent-Type: multipart/encrypted\r\n\r\n",
+    b"POST /wsman HTTP/1.1\r\nHost: h\r\nContent-Length: 20\r\nContent-Type: multipart/encrypted\r\n\r\n",
 ]
 BODIES = ["", "<rsp:Shell/>", "<rsp:CommandLine CommandId='x'/>", "<rsp:Receive/>", "<rsp:Signal/>", "<x/>"]
 BODIES.append("<rsp:Send><rsp:Stream>!</rsp:Stream></rsp:Send>")
@@ -93,13 +93,15 @@ def test_other_paths_methods_and_types_are_refused(wire):
 
 
 def test_bodies_beyond_the_limit_end_the_connection(wire):
-    head = b"POST /wsman HTTP/1.1\r\nContent-Length: 9000000\r\n\r\n"
+    head = b"POST /wsman HTTP/1.1\r\nHost: h\r\nContent-Length: 9000000\r\n\r\n"
     assert raw(wire, head).startswith(b"HTTP/1.1 413 ")
     with pytest.raises(requests.exceptions.RequestException):
         post(wire, b"x" * 3_000_000).raise_for_status()
 
 
-@pytest.mark.parametrize("data", [b"", b"\r\n", b"\x16\x03\x01\0", b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\n\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\r\n", b"\x16\x03\x01\0", b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.1\r\nHost: h\r\n\r\n"]
+)
 def test_connections_that_end_early_are_forgotten(wire, data):
     others = [each.client for each in wire.server.sessions]
     raw(wire, data)

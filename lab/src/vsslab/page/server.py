@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _ADDRESS = "127.0.0.1"
 _PATIENCE = 10.0  # seconds that a client may take for its request
+_MOST = 100  # connections at a time: each has a thread
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
@@ -118,6 +119,7 @@ def _without_rest(answer: Callable[[], Any]) -> Route:
 class _Server(ThreadingHTTPServer):
     daemon_threads = False  # server_close waits for the answers that are under way
     allow_reuse_address = True
+    request_queue_size = _MOST  # five would let the sixth connection at once wait a second
 
     def __init__(self, address: tuple[str, int], routes: dict[str, Route], plain: Callable[[Any], Any]) -> None:
         super().__init__(address, _Handler)
@@ -126,6 +128,9 @@ class _Server(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        if len(self._open) >= _MOST:
+            self.shutdown_request(request)
+            return
         self._open.add(request)
         super().process_request(request, client_address)
 
@@ -161,6 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._text(421, "This is the page of a laboratory on this machine; it does not go by that name.")
             return
         path = urlsplit(self.path).path
+        if path not in _FILES and self.headers.get("Sec-Fetch-Site", "none").lower() not in ("none", "same-origin"):
+            self._text(403, "Only the laboratory's own page may ask for this.")  # asking for a host sets it up
+            return
         if path in _FILES:
             name, kind = _FILES[path]
             self._send(200, kind, _file(name))

@@ -10,8 +10,9 @@ import functools
 import hmac
 import os
 import re
+import socket
 import threading
-import types
+from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from vsslab.windows.host import Host
     from vsslab.windows.users import User
 
-_ENVIRONMENT = threading.Lock()
 _NO_LM_HASH = "0" * 32
+_NO_LM = "4"
+"""Responses that need an LM hash are refused: Windows keeps none (NoLMHash), and one that nobody has proves nothing."""
 
 
 def users_of(host: Host) -> list[User]:
@@ -68,30 +70,58 @@ def log_on(host: Host, name: str, password: str) -> User | None:
     return user if user is not None and right else None
 
 
+class _System:
+    """The module `os` as pyspnego's NTLM sees it: it takes its settings from the environment, here from the thread's.
+
+    What a thread sets is seen by nobody else: no client in this process, no other host, no child process.
+    """
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        return ChainMap(getattr(_HERE, "environment", {}), os.environ)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+
+class _Network:
+    """The module `socket` as pyspnego's NTLM sees it: it takes the name of the server from there."""
+
+    def gethostname(self) -> str:
+        return str(getattr(_HERE, "name", "") or socket.gethostname())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(socket, name)
+
+
+_HERE = threading.local()
+for _name, _module in (("os", _System()), ("socket", _Network())):
+    if _name not in vars(spnego._ntlm):
+        raise ImportError(f"This version of pyspnego does not use {_name} for NTLM: the laboratory cannot log on.")
+    vars(spnego._ntlm)[_name] = _module
+
+
 @contextlib.contextmanager
 def credentials(host: Host) -> Iterator[None]:
-    """Let pyspnego see the accounts and the name of this host, and only while one handshake step runs.
+    """Let pyspnego see the accounts and the name of this host, in this thread and only for one handshake step.
 
     Its acceptor knows no other way than a file named by NTLM_USER_FILE.  This one is in memory only, open to this
-    process alone, and holds hashes, not passwords; the lock keeps hosts apart, and nothing is left whatever happens.
+    process alone, and holds hashes, not passwords.
     """
     domain = str(getattr(host, "domain", "") or "")
     lines = _lines(host.name, domain, tuple(users_of(host)))
-    with _ENVIRONMENT, open(os.memfd_create("vsslab accounts"), "w", encoding="utf-8") as store:
+    before = vars(_HERE).copy()
+    with open(os.memfd_create("vsslab accounts"), "w", encoding="utf-8") as store:
         store.write(lines)
         store.flush()
-        before, sockets = os.environ.get("NTLM_USER_FILE"), vars(spnego._ntlm)["socket"]
-        os.environ["NTLM_USER_FILE"] = f"/proc/self/fd/{store.fileno()}"
+        _HERE.environment = {"NTLM_USER_FILE": f"/proc/self/fd/{store.fileno()}", "LM_COMPAT_LEVEL": _NO_LM}
         # The challenge names the server ([MS-NLMP] 2.2.1.2 TargetName); some clients log on with that name as domain.
-        vars(spnego._ntlm)["socket"] = types.SimpleNamespace(gethostname=lambda: host.name)
+        _HERE.name = host.name
         try:
             yield
         finally:
-            vars(spnego._ntlm)["socket"] = sockets
-            if before is None:
-                del os.environ["NTLM_USER_FILE"]
-            else:
-                os.environ["NTLM_USER_FILE"] = before
+            vars(_HERE).clear()
+            vars(_HERE).update(before)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from vsslab.windows import commandline
-from vsslab.windows.processes import ProgramNotFound
+from vsslab.windows.processes import SYSTEM32, ProgramNotFound
 from vsslab.wire import soap
 from vsslab.wire.outbox import Outbox, Text
 from vsslab.wire.settings import Settings
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 RESOURCE = f"{soap.RSP}/cmd"
 _HOME = "C:\\Users\\{user}"
-_SYSTEM32 = "C:\\Windows\\System32"
 _UNKNOWN = "'{name}' is not recognized as an internal or external command,\r\noperable program or batch file.\r\n"
 _FOR_CMD = re.compile(r"[&|<>^%()]")
 _UTF8 = 65001
@@ -40,19 +39,22 @@ class TypedInput:
         self._stop = stop
         self._changed = threading.Condition()
         self._lines: deque[str] = deque()
-        self._rest = ""
+        self._rest: list[str] = []  # a line that is not complete, as it came
         self.size, self.open = 0, True
 
     def put(self, data: bytes, *, end: bool) -> None:
         """Add bytes; with `end` nothing follows."""
         with self._changed:
             self.size += len(data)
-            *lines, self._rest = re.split(r"\r\n|\r(?!$)|\n", self._rest + self._decoder.decode(data, final=end))
-            self._lines.extend(lines)
+            self._rest.append(self._decoder.decode(data, final=end))
+            if end or any("\n" in each or "\r" in each for each in self._rest[-2:]):  # else no line ends here
+                *lines, rest = re.split(r"\r\n|\r(?!$)|\n", "".join(self._rest))
+                self._lines.extend(lines)
+                self._rest = [rest]
             if end:
                 self.open = False
-                if self._rest:
-                    self._lines.append(self._rest.removesuffix("\r"))
+                if self._rest[0]:
+                    self._lines.append(self._rest[0].removesuffix("\r"))
             self._changed.notify_all()
 
     def splitlines(self) -> Iterator[str]:
@@ -79,7 +81,7 @@ class CmdShell(Shell):
 
     def _home(self) -> str:
         home = _HOME.format(user=self.owner.name)
-        return home if self.host.files.is_dir(home) else _SYSTEM32
+        return home if self.host.files.is_dir(home) else SYSTEM32
 
     def source(self, command_id: str | None) -> Outbox:
         """The output of one command; a cmd shell itself has none."""

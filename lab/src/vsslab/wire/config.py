@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from importlib import resources
 from typing import Any
 from xml.sax.saxutils import escape
 
-import yaml
-
+from vsslab import tables
 from vsslab.wire import soap
 from vsslab.wire.settings import Settings
 
@@ -22,8 +20,7 @@ _SCHEMES = ("basic", "negotiate", "certificate", "credssp")
 @functools.cache
 def table() -> dict[str, Any]:
     """The parts of the configuration by their path below winrm."""
-    text = resources.files("vsslab.wire").joinpath("data/config.yml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    data: dict[str, Any] = tables.load("vsslab.wire", "data/config.yml")
     return data
 
 

@@ -152,7 +152,11 @@ class Connection:
         work = asyncio.ensure_future(self._process(request))
         await asyncio.sleep(0)  # most work needs one step
         goodbye = self._reader.at_eof() if work.done() else await self._watch(work)
-        if work.cancelled() or work.exception() is not None:
+        error = None if work.cancelled() else work.exception()
+        if error is not None:
+            what = f"{type(error).__name__}: {error}"
+            self._services.trace.write("defect", self._host.name, what=what)
+        if work.cancelled() or error is not None:
             reply = Reply(0, operation=self._operation, silent=True, close=True)
         else:
             reply = work.result()

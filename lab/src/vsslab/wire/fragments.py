@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import uuid
+from codecs import BOM_UTF8
 from dataclasses import dataclass, field
 
 from vsslab.wire import safexml
@@ -15,7 +16,6 @@ HEADER = 21
 MESSAGE_HEADER = 40
 _MAX_OPEN = 64
 _TO_CLIENT = 1
-_BOM = b"\xef\xbb\xbf"
 _NOBODY = uuid.UUID(int=0)
 _CALLS = frozenset({0x00021002, 0x00021003})  # SET_MAX_RUNSPACES, SET_MIN_RUNSPACES
 _PUBLIC_KEY = 0x00010005
@@ -51,6 +51,7 @@ class Reassembler:
     def __init__(self, max_object: int) -> None:
         self._max_object = max_object
         self._open: dict[int, _Partial] = {}
+        self._size = 0
 
     def feed(self, data: bytes) -> list[RawMessage]:
         """Add whole fragments; returns the messages they complete; FragmentError when they fit nothing."""
@@ -64,7 +65,11 @@ class Reassembler:
             if size > len(data) - at:
                 raise FragmentError("a fragment is cut off")
             part, at = data[at : at + size], at + size
-            whole = self._add(object_id, fragment_id, flags, part)
+            try:
+                whole = self._add(object_id, fragment_id, flags, part)
+            except FragmentError:  # what belongs to it cannot be put together any more
+                self._size -= len(self._open.pop(object_id).data)
+                raise
             if whole is not None:
                 complete.append(_message(whole))
         return complete
@@ -77,18 +82,20 @@ class Reassembler:
             raise FragmentError("a fragment is missing")
         partial.data += part
         partial.fragments += 1
-        if sum(len(each.data) for each in self._open.values()) > self._max_object:
+        self._size += len(part)
+        if self._size > self._max_object:
             raise FragmentError(f"a message is larger than {self._max_object} bytes")
         if not flags & 2:
             return None
         del self._open[object_id]
+        self._size -= len(partial.data)
         return bytes(partial.data)
 
 
 def _message(data: bytes) -> RawMessage:
     if len(data) < MESSAGE_HEADER:
         raise FragmentError("a message has no header")
-    xml = data[MESSAGE_HEADER:].removeprefix(_BOM)
+    xml = data[MESSAGE_HEADER:].removeprefix(BOM_UTF8)
     try:
         if safexml.check(xml) is not xml:
             raise safexml.UnsafeXml("it is not UTF-8")
@@ -112,4 +119,4 @@ def fragment(object_id: int, fragment_id: int, data: bytes, *, end: bool) -> byt
 def message(kind: int, pool: uuid.UUID, pipeline: uuid.UUID | None, xml: bytes) -> bytes:
     """A message for the client; its XML begins with a byte order mark, as Windows sends it."""
     head = struct.pack("<II", _TO_CLIENT, kind) + pool.bytes_le + (pipeline or _NOBODY).bytes_le
-    return head + (_BOM + xml if xml else b"")
+    return head + (BOM_UTF8 + xml if xml else b"")

@@ -14,6 +14,9 @@ from typing import Literal
 MAX_HEAD = 32 * 1024
 MAX_HEADERS = 100
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_ONCE = frozenset({"host", "content-length", "transfer-encoding", "authorization"})
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
+_CONTROL = re.compile(rb"[\0\r\n]")  # a line break of one character ends a header for some readers (RFC 9112 2.2)
 _REASONS = {
     100: "Continue",
     200: "OK",
@@ -68,6 +71,7 @@ class RequestParser:
         self._headers: dict[str, str] = {}
         self._body = bytearray()
         self._missing = 0
+        self._trailers = 0
         self._continue = False
 
     def feed(self, data: bytes) -> None:
@@ -133,16 +137,18 @@ class RequestParser:
         del self._buffer[: end + 4]
         self._line = _request_line(lines[0])
         self._headers = _headers(lines[1:])
+        if self._line[2] == "HTTP/1.1" and "host" not in self._headers:  # RFC 9112 3.2; HTTP.sys: Invalid Hostname
+            raise HttpError(400)
         return self._body_kind()
 
     def _body_kind(self) -> bool:
         encoding, length = self._headers.get("transfer-encoding"), self._headers.get("content-length")
         if encoding is not None:
-            if length is not None:  # two lengths are how requests are smuggled
+            if length is not None or self._line[2] == "HTTP/1.0":  # how requests are smuggled (RFC 9112 6.1)
                 raise HttpError(400)
             if encoding.strip().lower() != "chunked":
                 raise HttpError(501)
-            self._state = "size"
+            self._state, self._trailers = "size", 0
         elif length is not None:
             if not re.fullmatch(r"\d{1,18}", length, re.ASCII):
                 raise HttpError(400)
@@ -169,8 +175,8 @@ class RequestParser:
         line = self._take_line(256)
         if line is None:
             return None
-        size = line.split(b";", 1)[0].strip()
-        if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", size):
+        size = line.split(b";", 1)[0].strip(b" \t")
+        if not _SIZE.fullmatch(size) or _CONTROL.search(line):
             raise HttpError(400)
         self._missing = int(size, 16)
         if len(self._body) + self._missing > self._max_body:
@@ -191,6 +197,9 @@ class RequestParser:
         line = self._take_line(MAX_HEAD)
         if line is None:
             return None
+        self._trailers += 1
+        if self._trailers > MAX_HEADERS:
+            raise HttpError(431)
         return line == b""
 
 
@@ -209,11 +218,11 @@ def _headers(lines: list[bytes]) -> dict[str, str]:
     headers: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(b":")
-        if not colon or not _TOKEN.fullmatch(name) or b"\0" in value:
+        if not colon or not _TOKEN.fullmatch(name) or _CONTROL.search(value):
             raise HttpError(400)
         key, text = name.decode("ascii").lower(), value.strip(b" \t").decode("latin-1")
         if key in headers:
-            if key in ("content-length", "transfer-encoding", "authorization"):
+            if key in _ONCE:
                 raise HttpError(400)
             text = f"{headers[key]}, {text}"
         headers[key] = text

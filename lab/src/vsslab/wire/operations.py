@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape, quoteattr
 
-from vsslab.wire import cmdshell, config, lifecycle, psrp, soap
+from vsslab.wire import cmdshell, config, lifecycle, soap
 from vsslab.wire.cmdshell import CmdShell
 from vsslab.wire.enumeration import Enumerations
 from vsslab.wire.outbox import Batch, Outbox
 from vsslab.wire.pool import private_xml
-from vsslab.wire.psrp import PrivateData, PsrpShell, RunspaceFactory
+from vsslab.wire.psrp import PrivateData, PsrpShell
+from vsslab.wire.sessions import RESOURCE, RunspaceFactory
 from vsslab.wire.settings import Settings
 from vsslab.wire.shells import Shell, ShellRequest, ShellTable, checked_id, new_id
 from vsslab.wire.soap import Envelope
@@ -172,7 +173,7 @@ class Endpoint:
         body = envelope.expect("Shell")
         shell_id = checked_id(body.get("ShellId", "")) if body.get("ShellId") else new_id()
         self.shells.check(user, shell_id)
-        powershell = envelope.resource.startswith(psrp.RESOURCE)
+        powershell = envelope.resource.startswith(RESOURCE)
         asked = body.findtext(f"{{{soap.RSP}}}IdleTimeOut", "")
         idle = lifecycle.idle_timeout(asked, self.settings, bounded=powershell) or self.settings.shell_idle
         request = ShellRequest(
@@ -191,7 +192,7 @@ class Endpoint:
     def _new_shell(self, user: User, request: ShellRequest) -> Shell:
         if request.resource == cmdshell.RESOURCE:
             return CmdShell(self.host, user, request, self.settings)
-        name = request.resource.removeprefix(psrp.RESOURCE)
+        name = request.resource.removeprefix(RESOURCE)
         if name == request.resource or name.lower() not in self.configurations:
             raise WsmanFault("unknown_resource", resource=request.resource, host=self.host.name)
         end_point = getattr(self.host, "endpoints", {}).get(name.lower())
@@ -218,7 +219,7 @@ class Endpoint:
             if not user.administrator:
                 raise WsmanFault("access_denied")
             return _Body(config.describe(part, self.settings))
-        if not envelope.resource.startswith((soap.RSP, psrp.RESOURCE)):
+        if not envelope.resource.startswith((soap.RSP, RESOURCE)):
             raise WsmanFault("unknown_resource", resource=envelope.resource, host=self.host.name)
         return _Body(self._shell(envelope, user).describe())
 
@@ -348,9 +349,12 @@ class Endpoint:
         await asyncio.gather(*(self.drop(shell) for shell in self.shells.all()))
 
     async def drop_idle(self) -> None:
-        """End shells whose idle timeout or lifetime is over."""
-        for shell in self.shells.over():
-            await self.drop(shell)
+        """End shells whose idle timeout or lifetime is over; one that ends badly does not keep the others."""
+        ends = await asyncio.gather(*(self.drop(shell) for shell in self.shells.over()), return_exceptions=True)
+        for error in ends:
+            if isinstance(error, Exception):
+                what = f"A shell did not end: {type(error).__name__}: {error}"
+                self.host.trace.write("defect", self.host.name, what=what)
 
 
 def _receive_xml(batch: Batch, command_id: str | None, streams: str) -> str:

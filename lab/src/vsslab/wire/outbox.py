@@ -185,6 +185,11 @@ class Outbox:
         return self._closed
 
     @property
+    def full(self) -> bool:
+        """True while the backlog is; put() without `stop` adds to it all the same."""
+        return self._size >= self._backlog
+
+    @property
     def drained(self) -> bool:
         """True when the client has fetched everything, the end included."""
         return self._done_taken

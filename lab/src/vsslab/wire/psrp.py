@@ -10,7 +10,6 @@ import itertools
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element
@@ -20,10 +19,11 @@ from psrpcore import types
 
 from vsslab.engine.errors import PipelineFailed, PipelineStopped
 from vsslab.wire import fragments, soap
-from vsslab.wire.outbox import Outbox, PsrpMessage
+from vsslab.wire.outbox import PsrpMessage
 from vsslab.wire.pool import Event, Pipeline, PipelineInput, PipelineSink, Pool, plain_record
+from vsslab.wire.sessions import NAMESPACE, PoolShell, RunspaceFactory
 from vsslab.wire.settings import Settings
-from vsslab.wire.shells import Shell, ShellRequest, Task, checked_id
+from vsslab.wire.shells import ShellRequest, Task, checked_id
 from vsslab.wire.wsman_faults import WsmanFault
 
 if TYPE_CHECKING:
@@ -31,18 +31,6 @@ if TYPE_CHECKING:
     from vsslab.windows.host import Host
     from vsslab.windows.users import User
 
-RESOURCE = "http://schemas.microsoft.com/powershell/"
-_NAMESPACE = "http://schemas.microsoft.com/powershell"
-CREATION = f"{{{_NAMESPACE}}}creationXml"
-_STATIC = (
-    ("MaxIdleTimeOut", "PT2147483.647S"),
-    ("Locale", "en-US"),
-    ("DataLocale", "en-US"),
-    ("CompressionMode", "NoCompression"),
-    ("ProfileLoaded", "Yes"),
-    ("Encoding", "UTF8"),
-)
-DETAILS = "".join(soap.element(name, value) for name, value in _STATIC)
 _KINDS = types.PSRPMessageType
 _ALLOWED = {  # what a client may send, by the phase of the session ([MS-PSRP] 2.2.1, 3.2.5)
     "opening": {_KINDS.SessionCapability, _KINDS.InitRunspacePool},
@@ -53,7 +41,6 @@ _ALLOWED = {  # what a client may send, by the phase of the session ([MS-PSRP] 2
         _KINDS.GetCommandMetadata, _KINDS.PipelineInput, _KINDS.EndOfPipelineInput, _KINDS.PipelineHostResponse,
     },
 }  # fmt: skip
-RunspaceFactory = Callable[["Host", "User", str, str], "Runspace"]
 
 
 @dataclass(frozen=True)
@@ -75,11 +62,9 @@ class _Job:
     runspace: Runspace | None = None
 
 
-class PsrpShell(Shell):
+class PsrpShell(PoolShell):
     """One session: a runspace pool.  So many pipelines run at a time as the pool may have runspaces, others wait."""
 
-    input_streams = "stdin pr"
-    output_streams = "stdout"
     can_disconnect = True
 
     def __init__(
@@ -92,8 +77,7 @@ class PsrpShell(Shell):
         private: PrivateData,
     ) -> None:
         super().__init__(host, owner, request, settings)
-        self._factory, self._configuration = factory, request.resource.removeprefix(RESOURCE).lower()
-        self._outbox = Outbox(settings.backlog)
+        self._factory = factory
         self._pool = Pool(private.data, private.xml, self._post)
         self._reassembler = fragments.Reassembler(settings.max_object)
         self._object_ids = itertools.count(1)
@@ -103,10 +87,7 @@ class PsrpShell(Shell):
         self._handshake: bytearray | None = None
         self._phase = "opening"
         self._received: dict[str, int] = {}
-        creation = request.body.findtext(CREATION)
-        if creation is None:
-            raise WsmanFault("psrp_broken", what="creationXml is missing")
-        self._feed(soap.decode(creation), "")
+        self._feed(self._creation, "")
         if self._pool.state != types.RunspacePoolState.Opened:
             raise WsmanFault("psrp_broken", what="the opening messages are incomplete")
         if not 1 <= self._pool.min_runspaces <= self._pool.max_runspaces:
@@ -116,17 +97,6 @@ class PsrpShell(Shell):
 
     def _new_runspace(self) -> Runspace:
         return self._factory(self.host, self.owner, self.id, self._configuration)
-
-    @property
-    def owner_text(self) -> str:
-        """The owner with the domain (recorded)."""
-        return self.owner.full_name
-
-    def details(self) -> str:
-        """What Windows tells of a session besides (recorded)."""
-        state = "Connected" if self.connected else "Disconnected"
-        mode = soap.element("BufferMode", self.buffer_mode)
-        return f"{DETAILS}{mode}{soap.element('State', state)}"
 
     # --- from the pool to the client
 
@@ -144,14 +114,6 @@ class PsrpShell(Shell):
             self._outbox.put(message)
             if kind in (_KINDS.ApplicationPrivateData, _KINDS.RunspacePoolState):
                 self._outbox.seal_group()
-
-    def outboxes(self, tasks: list[Task]) -> list[Outbox]:
-        """The pool's own messages and those of the commands."""
-        return [self._outbox, *super().outboxes(tasks)]
-
-    def source(self, command_id: str | None) -> Outbox:
-        """The messages of a pipeline, or of the pool."""
-        return self._outbox if command_id is None else self.unread(command_id).outbox
 
     # --- from the client to the pool
 
@@ -191,6 +153,8 @@ class PsrpShell(Shell):
         self._received[command_id] = self._received.get(command_id, 0) + len(data)
         if command_id and self._received[command_id] > self.settings.max_data_per_command:
             raise WsmanFault("psrp_broken", what="the command received more data than the session allows")
+        if self._phase == "open" and self._outbox.full:  # every message to the pool may be answered by one
+            raise WsmanFault("psrp_broken", what="the messages of the runspace pool are not fetched")
         try:
             for message in self._reassembler.feed(data):
                 if message.kind not in _ALLOWED[self._phase]:
@@ -212,7 +176,7 @@ class PsrpShell(Shell):
 
         The answer holds SESSION_CAPABILITY and RUNSPACEPOOL_INIT_DATA; APPLICATION_PRIVATE_DATA comes by Receive.
         """
-        given = body.findtext(f"{{{_NAMESPACE}}}connectXml")
+        given = body.findtext(f"{{{NAMESPACE}}}connectXml")
         if given is None:
             raise WsmanFault("psrp_broken", what="connectXml is missing")
         pool, self._handshake, self._phase = self._pool, bytearray(), "connecting"
@@ -234,7 +198,7 @@ class PsrpShell(Shell):
             outbox.rewind()
         streams = soap.element("InputStreams", self.input_streams) + soap.element("OutputStreams", self.output_streams)
         encoded = base64.b64encode(answer).decode("ascii")
-        return f'{streams}<connectResponseXml xmlns="{_NAMESPACE}">{encoded}</connectResponseXml>'
+        return f'{streams}<connectResponseXml xmlns="{NAMESPACE}">{encoded}</connectResponseXml>'
 
     def _handle(self, event: Event) -> None:
         pool = self._pool

@@ -27,10 +27,10 @@ from psrpcore.types._serializer import deserialize
 from vsslab.engine.outside import EngineError, Receiver, Session
 from vsslab.engine.runspace import described
 from vsslab.wire import fragments, soap
-from vsslab.wire.outbox import Outbox, PsrpMessage
-from vsslab.wire.psrp import CREATION, DETAILS, RESOURCE, RunspaceFactory
+from vsslab.wire.outbox import PsrpMessage
+from vsslab.wire.sessions import PoolShell, RunspaceFactory
 from vsslab.wire.settings import Settings
-from vsslab.wire.shells import Shell, ShellRequest, Task, checked_id
+from vsslab.wire.shells import ShellRequest, Task, checked_id
 from vsslab.wire.wsman_faults import WsmanFault
 
 if TYPE_CHECKING:
@@ -60,11 +60,8 @@ class _Direction:
         self._open.pop(guid, None)
 
 
-class RelayShell(Shell):
+class RelayShell(PoolShell):
     """One session in a real engine."""
-
-    input_streams = "stdin pr"
-    output_streams = "stdout"
 
     def __init__(
         self,
@@ -76,17 +73,12 @@ class RelayShell(Shell):
         engine: Engine,
     ) -> None:
         super().__init__(host, owner, request, settings)
-        self._outbox = Outbox(settings.backlog)
         self._numbers = itertools.count(1)
         self._live: dict[uuid.UUID, Task] = {}
         self._lock = threading.Lock()
         self._from_client, self._from_engine = _Direction(settings.max_object), _Direction(_LARGEST)
-        creation = request.body.findtext(CREATION)
-        if creation is None:
-            raise WsmanFault("psrp_broken", what="creationXml is missing")
-        opening = soap.decode(creation)
-        self._listen(None, opening)
-        self._runspace = factory(host, owner, self.id, request.resource.removeprefix(RESOURCE).lower())
+        self._listen(None, self._creation)
+        self._runspace = factory(host, owner, self.id, self._configuration)
         try:
             self._session: Session = engine.open(self._runspace)
         except (EngineError, OSError) as error:
@@ -96,19 +88,7 @@ class RelayShell(Shell):
         self._opening.daemon = True
         self._opening.start()
         self._session.process.attach(Receiver(self._from, self._over))
-        self._session.process.data(None, opening)
-
-    def details(self) -> str:
-        """What Windows tells of a session besides."""
-        return DETAILS + soap.element("BufferMode", self.buffer_mode) + soap.element("State", "Connected")
-
-    def outboxes(self, tasks: list[Task]) -> list[Outbox]:
-        """The pool's own messages and those of the commands."""
-        return [self._outbox, *super().outboxes(tasks)]
-
-    def source(self, command_id: str | None) -> Outbox:
-        """The messages of a pipeline, or of the pool."""
-        return self._outbox if command_id is None else self.unread(command_id).outbox
+        self._session.process.data(None, self._creation)
 
     # --- from the client to the engine
 

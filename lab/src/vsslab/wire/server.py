@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
+import errno
 import importlib
 import ipaddress
+import os
+import resource
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -18,7 +22,7 @@ from vsslab.wire import tls as certificates
 from vsslab.wire.connection import Connection, Services
 from vsslab.wire.counters import Counters, SessionCounters
 from vsslab.wire.operations import Endpoint
-from vsslab.wire.psrp import RunspaceFactory
+from vsslab.wire.sessions import RunspaceFactory
 from vsslab.wire.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,6 +31,9 @@ if TYPE_CHECKING:
     from vsslab.windows.host import Host
 
 _STREAM_LIMIT = 256 * 1024
+_BACKLOG = 1000  # connections that wait to be accepted, as many as HTTP.sys queues requests for an application
+_CONNECTIONS = 600  # files for connections and all else, beside the listeners
+_HANDSHAKE = 15.0  # seconds; a TLS handshake that hangs holds some 300 KB, and is not counted as a connection yet
 
 
 class WireServer:
@@ -65,6 +72,7 @@ class WireServer:
         self._connections: dict[str, set[Connection]] = {address: set() for address in self._hosts}
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper: asyncio.Task[None] | None = None
+        self._noted = ("", 0.0)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -80,6 +88,7 @@ class WireServer:
     async def start(self) -> None:
         """Listen; OSError when an address or port is taken (nothing listens then)."""
         self._loop = asyncio.get_running_loop()
+        _allow_files(2 * len(self._hosts) + _CONNECTIONS)
         try:
             for address in self._hosts:
                 await self._listen(address)
@@ -118,8 +127,11 @@ class WireServer:
                 if task is not None:
                     self._tasks.discard(task)
 
-        listener = await asyncio.start_server(serve, address, port, ssl=context, limit=_STREAM_LIMIT)
+        more: dict[str, Any] = {} if context is None else {"ssl": context, "ssl_handshake_timeout": _HANDSHAKE}
+        listener = await asyncio.start_server(serve, address, port, limit=_STREAM_LIMIT, backlog=_BACKLOG, **more)
         self._listeners.append(listener)
+        if not listener.sockets:  # asyncio keeps to itself that there is no file left for one
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     async def _serve(
         self,
@@ -131,8 +143,9 @@ class WireServer:
         """One connection, from its first byte to its last."""
         try:
             endpoint = self._endpoints.get(address) or await self._endpoint(address)
-        except (OSError, ValueError) as error:  # the host cannot be set up: the disk is full, say
-            self._trace.write("error", "", address=address, what=f"The host could not be set up: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is (a full disk, say), it concerns this host alone
+            what = f"The host could not be set up: {type(error).__name__}: {error}"
+            self._trace.write("error", "", address=address, what=what)
             writer.transport.abort()
             return
         if getattr(endpoint.host, "state", "running") != "running":  # it restarts, or is off: nobody answers
@@ -196,6 +209,18 @@ class WireServer:
             for endpoint in list(self._endpoints.values()):
                 await endpoint.drop_idle()
 
+    def note(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What goes wrong in the loop itself (no file is left to accept with, say) is traced, not printed.
+
+        What is said again and again is written once a second.
+        """
+        error = context.get("exception")
+        told = f" {type(error).__name__}: {error}" if error is not None else ""
+        what = f"{context.get('message', '')}{told}".strip()
+        if what != self._noted[0] or loop.time() - self._noted[1] >= 1.0:
+            self._noted = what, loop.time()
+            self._trace.write("defect", "", what=what)
+
     async def close(self) -> None:
         """Stop listening, end every shell with what runs in it, close every connection."""
         if self._keeper is not None:
@@ -215,6 +240,15 @@ class WireServer:
         self._listeners.clear()
 
 
+def _allow_files(wanted: int) -> None:
+    """Let this process have so many files open, as far as it may; a fleet's listeners alone are two a host."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
 def _engine_data(host: Host) -> dict[str, Any]:
     engine = importlib.import_module("vsslab.engine.runspace")
     data: dict[str, Any] = engine.application_private_data(host)
@@ -227,6 +261,7 @@ class WireThread:
     def __init__(self, server: WireServer) -> None:
         self.server = server
         self._loop = asyncio.new_event_loop()
+        self._loop.set_exception_handler(server.note)
         self._thread = threading.Thread(target=self._loop.run_forever, name="vsslab wire", daemon=True)
 
     def start(self) -> None:
@@ -243,6 +278,9 @@ class WireThread:
         if self._loop.is_closed():
             return
         asyncio.run_coroutine_threadsafe(self.server.close(), self._loop).result()
+        with contextlib.suppress(concurrent.futures.TimeoutError):  # hosts that are being set up
+            ended = asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop)
+            ended.result(self.server.settings.stop_patience)
         self._stop_loop()
 
     def _stop_loop(self) -> None:

@@ -31,6 +31,9 @@ class Settings:
     """MaxEnvelopeSizekb, both directions."""
     max_shells_per_user: int = 30
     max_processes_per_shell: int = 25
+    max_commands_per_shell: int = 1000
+    """MaxConcurrentCommandsPerShell (WSMan:\\localhost\\Plugin\\microsoft.powershell\\Quotas): commands of one shell
+    that are not read to their end; assumed for cmd shells too."""
     max_operations_per_user: int = 1500
     """MaxConcurrentOperationsPerUser: requests of one user in progress at a time."""
     max_users: int = 10

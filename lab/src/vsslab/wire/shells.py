@@ -142,9 +142,12 @@ class Shell(abc.ABC):
     # --- commands
 
     def new_task(self, command_id: str) -> Task:
-        """Enter a command; the fault for identifiers in use."""
+        """Enter a command; the fault for identifiers in use, and for too many that are not read to their end."""
         if command_id in self.tasks:
             raise WsmanFault("already_exists", identifier=command_id)
+        limit = self.settings.max_commands_per_shell
+        if sum(not each.outbox.drained for each in self.tasks.values()) >= limit:
+            raise WsmanFault("commands_quota", limit=limit)
         task = Task(command_id, Outbox(self.settings.backlog))
         self.tasks[command_id] = task
         return task
@@ -277,7 +280,7 @@ class ShellTable:
         """Refuse a shell that has an id in use or exceeds a quota (MaxConcurrentUsers, MaxShellsPerUser)."""
         if shell_id in self._shells:
             raise WsmanFault("already_exists", identifier=shell_id)
-        owners = [shell.owner.sid for shell in self._shells.values()]
+        owners = [shell.owner.sid for shell in self._shells.values() if not shell.is_over()]
         if owner.sid not in owners and len(set(owners)) >= self._settings.max_users:
             raise WsmanFault("users_quota", limit=self._settings.max_users)
         if owners.count(owner.sid) >= self._settings.max_shells_per_user:
@@ -288,9 +291,9 @@ class ShellTable:
         self._shells[shell.id] = shell
 
     def get(self, user: User, shell_id: str) -> Shell:
-        """The user's shell with this id; other users' shells are as unknown as missing ones."""
+        """The user's shell with this id; other users' shells, and those whose time is over, are as unknown as none."""
         shell = self._shells.get(shell_id)
-        if shell is None or shell.owner.sid != user.sid:
+        if shell is None or shell.owner.sid != user.sid or shell.is_over():
             raise WsmanFault("unknown_shell", shell_id=shell_id)
         shell.used = shell.host.clock.monotonic()
         return shell
@@ -305,7 +308,8 @@ class ShellTable:
 
     def seen_by(self, user: User) -> list[Shell]:
         """The shells a user may list: his own, for administrators those of all."""
-        return [s for s in self._shells.values() if user.administrator or s.owner.sid == user.sid]
+        shells = [each for each in self._shells.values() if not each.is_over()]
+        return [each for each in shells if user.administrator or each.owner.sid == user.sid]
 
     def __len__(self) -> int:
         return len(self._shells)

@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from spnego.tls import CredSSPTLSContext, default_tls_context, generate_tls_certificate
 
-_UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
+UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")  # user principal name, a UTF8String
 
 
 def certificate_of(context: ssl.SSLContext) -> bytes:
@@ -60,7 +60,7 @@ def principal_name(certificate: bytes) -> str | None:
         names = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_class(
             x509.SubjectAlternativeName
         )
-        found = [each.value for each in names.value.get_values_for_type(x509.OtherName) if each.type_id == _UPN]
+        found = [each.value for each in names.value.get_values_for_type(x509.OtherName) if each.type_id == UPN]
     except (ValueError, x509.ExtensionNotFound):
         return None
     if not found or len(found[0]) < 2 or found[0][0] != 0x0C or found[0][1] != len(found[0]) - 2:

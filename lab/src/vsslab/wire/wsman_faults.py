@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from importlib import resources
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
-import yaml
+from vsslab import tables
 
 _DETAIL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/faultDetail/"
 
@@ -103,8 +102,7 @@ class WsmanFault(Exception):
 
 @functools.cache
 def _data() -> dict[str, Any]:
-    text = resources.files("vsslab.wire").joinpath("data/wsman_faults.yml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    data: dict[str, Any] = tables.load("vsslab.wire", "data/wsman_faults.yml")
     return data
 
 
