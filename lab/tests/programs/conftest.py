@@ -18,6 +18,7 @@ from vsslab.windows.host import Host
 
 BANK = "{a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}"
 RUN = "C:\\Windows\\umbra-vss\\runs\\1"
+CREATE = ("set context persistent", f"set metadata {RUN}\\m.cab", "add volume D: alias data", "create")
 
 
 @dataclass
@@ -143,11 +144,12 @@ class Tool:
 
 
 @pytest.fixture
-def make_tool(tmp_path):
-    tools = []
+def make_tool(request, tmp_path):
+    """Makes as many as a test wants, of the test module's own `Tool` where it has one."""
+    tools, kind = [], getattr(request.module, "Tool", Tool)
 
     def make(**options):
-        tools.append(Tool(tmp_path / str(len(tools)), **options))
+        tools.append(kind(tmp_path / str(len(tools)), **options))
         return tools[-1]
 
     yield make

@@ -27,6 +27,8 @@ DEVICE = "\\\\?\\GLOBALROOT\\Device\\HarddiskVolumeShadowCopy3\\"
         ("echo x1>f", [Part("echo x1", out="f")]),
         ("a | b", [Part("a "), Part("b", "|")]),
         ("a < b", [Part("a ", input="b")]),
+        ("icacls a /grant Users:(OI)(CI)F", [Part("icacls a /grant Users:(OI)(CI)F")]),
+        ("echo (x) && echo)", [Part("echo (x) "), Part("echo)", "&&")]),
         ("", []),
     ],
 )
@@ -34,10 +36,18 @@ def test_a_line_falls_into_commands_and_redirections(line: str, expected: list[P
     assert parts(line) == expected
 
 
-@pytest.mark.parametrize("line", ["(a)", "a <", "a 0> b", "a >", "a 1>&2"])
+@pytest.mark.parametrize(
+    "line", ["(a)", "a && (b)", "@(a)", "if exist a (b)", "a & )", "a <", "a 0> b", "a >", "a 1>&2"]
+)
 def test_what_is_not_simulated_is_refused(line: str) -> None:
     with pytest.raises(SyntaxRefused):
         parts(line)
+
+
+def test_type_of_nul_is_the_way_to_an_empty_file(machine: Machine) -> None:
+    ended = machine("cmd.exe", "/c", "type nul > C:\\Windows\\Temp\\empty.txt")
+    assert (ended.code, ended.out, ended.err) == (0, [], [])
+    assert machine.host.files.read("C:\\Windows\\Temp\\empty.txt") == b""
 
 
 def test_quotes_around_the_whole_command_are_taken_off() -> None:

@@ -6,21 +6,14 @@
 from __future__ import annotations
 
 import re
-import string
 import threading
 import time
 
 import pytest
 from vsslab.programs import diskshadow_cab as cab
-from vsslab.programs.phrases import table
 from vsslab.vss import Context, WriterState
 
-BANK = "{a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}"
-OPTIMIZATION = "{4dc3bdd4-ab48-4d07-adb0-3bee2926fd7f}"
-RUN = "C:\\Windows\\umbra-vss\\runs\\1"
-
-
-CREATE = ("set context persistent", f"set metadata {RUN}\\m.cab", "add volume D: alias data", "create")
+from .conftest import BANK, CREATE, RUN
 
 
 def test_a_script_is_echoed_below_the_banner(tool):
@@ -186,11 +179,6 @@ def test_deleting_by_id_set_volume_exposure_and_all(tool):
         assert tool.host.ledger()["exposures"] == []
 
 
-def test_deleting_what_is_not_there_fails(tool):
-    tool.script("delete shadows id {00000000-0000-0000-0000-000000000001}")
-    assert (tool.code != 0, tool.hresults()) == (True, ["80042308"])
-
-
 def test_the_log_holds_what_was_printed(tool):
     lines = tool.script(*CREATE, arguments=("/l", f"{RUN}\\log.txt"))
     assert tool.host.files.read(f"{RUN}\\log.txt").decode("cp437").split("\r\n")[:-1] == lines
@@ -230,79 +218,6 @@ def test_a_last_line_without_an_end_loses_a_character_too(tool):
     at = lines.index("-> end backu")
     assert lines[at + 1 : at + 3] == ["", "END { BACKUP | RESTORE }"]
     assert lines[-1] == "DiskShadow is exiting."
-    assert tool.code != 0
-
-
-@pytest.mark.parametrize(
-    ("command", "usage"),
-    [
-        ("set context sideways", "SET ["),
-        ("set option plexx", "SET ["),
-        ("writer verify", "WRITER {"),
-        ("add volume", "ADD ["),
-        ("expose", "EXPOSE <"),
-        ("expose %nobody% X:", "EXPOSE <"),
-        ("delete shadows", "DELETE SHADOWS"),
-        ("list everything", "LIST {"),
-        ("frobnicate", "DISKSHADOW.EXE commands"),
-    ],
-)
-def test_what_is_not_understood_gets_its_usage(tool, command, usage):
-    lines = tool.script(command, "exit")
-    at = lines.index(f"-> {command}")
-    assert lines[at + 1] == ""
-    assert lines[at + 2].startswith(usage)
-    assert "-> exit" not in lines
-    assert tool.code != 0
-
-
-@pytest.mark.parametrize("command", ["add volume \\\\server\\share"])
-def test_what_the_laboratory_does_not_know_is_refused_loudly(tool, command):
-    tool.script(command, "exit")
-    assert tool.errors == [tool.lines[-1]]
-    assert tool.lines[-1].startswith("vsslab does not simulate")
-    assert tool.code != 0
-
-
-@pytest.mark.parametrize(
-    ("volume", "code", "name"),
-    [("F:", "8004230c", "VSS_E_VOLUME_NOT_SUPPORTED"), ("Q:", "80042308", "VSS_E_OBJECT_NOT_FOUND")],
-)
-def test_volumes_that_cannot_be_added(tool, volume, code, name):
-    tool.script(f"add volume {volume}", "create")
-    assert tool.hresults() == [code]
-    assert tool.lines[-1] == f"\t- Error text: {name}"
-
-
-def test_another_creation_under_way(tool):
-    end = tool.vss.hold_by_other(30)
-    tool.script(*CREATE)
-    end.set()
-    assert tool.hresults() == ["80042316"]
-    assert tool.lines[-1] == "\t- Error text: VSS_E_SNAPSHOT_SET_IN_PROGRESS"
-
-
-def test_a_writer_that_fails_is_named(tool):
-    tool.host.faults.add(
-        {"on": {"kind": "phase", "phase": "freeze", "writer": "SqlServerWriter"}, "do": {"fail": "0x800423F2"}}
-    )
-    lines = tool.script(*CREATE)
-    at = lines.index("ERROR: Selected writer 'SqlServerWriter' is in failed state!")
-    assert lines[at + 1 : at + 5] == [
-        "   - Status: 9 (VSS_WS_FAILED_AT_FREEZE)",
-        "   - Writer Failure code: 0x800423f2 (<Unknown error code>)",
-        f"   - Writer ID: {BANK}",
-        f"   - Instance ID: {{{tool.writer.instance_id}}}",
-    ]
-    assert tool.hresults() == ["800423f2"]
-    assert tool.code != 0
-    assert tool.vss.shadows == []
-
-
-def test_only_administrators_may_use_it(tool):
-    tool.host.files.write("C:\\Users\\Public\\s.dsh", b"list shadows all\r\n")
-    tool.run("/s", "C:\\Users\\Public\\s.dsh", user="bob")
-    assert tool.hresults() == ["80070005"]
     assert tool.code != 0
 
 
@@ -368,12 +283,6 @@ def test_at_the_prompt_a_failure_is_told_and_the_next_command_read(tool):
     assert tool.code == 0
 
 
-@pytest.mark.parametrize("arguments", [("/q",), ("/s",), ("nonsense",), ("/s", "C:\\nowhere.dsh")])
-def test_a_wrong_command_line_is_a_failure(tool, arguments):
-    tool.run(*arguments)
-    assert tool.code != 0
-
-
 def test_the_states_of_writers(tool):
     tool.script(*CREATE)
     lines = tool.script("list writers status")
@@ -420,93 +329,6 @@ def test_providers(tool):
     text = "\n".join(tool.script("list providers"))
     assert "* ProviderID: {b5946137-7b9f-4925-af80-51abd60b20d5}\n\tType: [1] VSS_PROV_SYSTEM\n" in text
     assert "\n1 provider registered." in text
-
-
-def started(tool, until):
-    """A script that creates, in a thread of its own; returns when `until()` holds, with the thread."""
-    worker = threading.Thread(target=tool.script, args=CREATE, kwargs={"arguments": ("/l", f"{RUN}\\log.txt")})
-    worker.start()
-    deadline = time.monotonic() + 5
-    while not until():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    return worker
-
-
-def end(tool, worker):
-    (process,) = [each for each in tool.host.processes.list() if each.name == "diskshadow.exe"]
-    tool.host.processes.kill(process.pid)
-    worker.join(5)
-    assert not worker.is_alive()
-
-
-def test_ending_the_program_while_writers_freeze_leaves_nothing(tool):
-    tool.host.faults.add({"on": {"kind": "phase", "phase": "freeze", "writer": "SqlServer*"}, "do": {"delay": 20}})
-    end(tool, started(tool, lambda: tool.writer.state is WriterState.WAITING_FOR_FREEZE))
-    assert tool.host.ledger()["shadow_copies"] == []
-    assert tool.vss.busy_with is None
-    assert tool.writer.state is WriterState.STABLE
-    assert tool.lines[-1] == "-> create"
-
-
-def test_ending_the_program_after_the_commit_leaves_a_copy_nobody_told_of(tool):
-    tool.host.faults.add(
-        {"on": {"kind": "phase", "phase": "post_snapshot", "writer": "SqlServer*"}, "do": {"delay": 0.5}}
-    )
-    end(tool, started(tool, lambda: tool.vss.shadows))
-    assert len(tool.vss.shadows) == 1
-    assert tool.lines[-1] == "-> create"
-    assert tool.host.files.read(f"{RUN}\\log.txt").endswith(b"-> create\r\n")
-    assert not tool.host.files.exists(f"{RUN}\\m.cab")
-
-
-def test_the_marked_language_changes_every_word_and_no_token(make_tool):
-    plain, marked = make_tool(), make_tool(diskshadow_language="marked")
-    for tool in (plain, marked):
-        tool.script("set verbose on", *CREATE, "list writers status", "delete shadows all")
-        assert tool.code == 0
-    assert len(plain.lines) == len(marked.lines)
-    text = marked.text()
-    for token in ("VSS_WS_WAITING_FOR_BACKUP_COMPLETE", "-> create", "%data%", "HarddiskVolumeShadowCopy1",
-                  "No_Auto_Release Persistent Differential", "0x00020009", BANK):  # fmt: skip
-        assert token in text
-    for word in ("Shadow copy", "Number of", "Alias", "Excluding", "Including", "Original", "Deleting", "Writer ID"):
-        assert word in plain.text()
-        assert word not in text
-
-
-@pytest.mark.parametrize(
-    ("language", "listed", "excluded"),
-    [
-        ("de-DE", "Anzahl der aufgelisteten Schattenkopien: 1", 'Verfasser "Shadow Copy Optimization Writer"'),
-        ("fr-FR", "Nombre de clichés instantanés répertoriés : 1", 'rédacteur "Shadow Copy Optimization Writer"'),
-    ],
-)
-def test_words_follow_the_language_and_tokens_stay(make_tool, language, listed, excluded):
-    plain, tool = make_tool(), make_tool(language=language)
-    for each in (plain, tool):
-        each.script("set verbose on", *CREATE, "list writers status")
-    assert listed in tool.lines
-    assert excluded in tool.text()
-    assert len(tool.lines) == len(plain.lines)
-    for token in ("VSS_WS_WAITING_FOR_BACKUP_COMPLETE", "-> create", "%data%", "HarddiskVolumeShadowCopy1", BANK):
-        assert tool.text().count(token) == plain.text().count(token)
-
-
-@pytest.mark.parametrize("language", ["de", "fr", "es"])
-def test_every_translated_phrase_has_the_fields_of_the_english_one(language):
-    english = table("diskshadow")["phrases"]
-    for key, text in table("diskshadow-languages")[language].items():
-        fields = {name for _, name, _, _ in string.Formatter().parse(text) if name}
-        assert fields == {name for _, name, _, _ in string.Formatter().parse(english[key]["text"]) if name}, key
-        assert text.count("\t") == english[key]["text"].count("\t"), key
-
-
-def test_dates_follow_the_language(make_tool):
-    tool = make_tool(language="de-DE")
-    tool.script(*CREATE)
-    assert re.search(r"Auf Computer:  SQL01,  \d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d", tool.text())
-    assert re.search(r"Erstellungszeit: \d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d", tool.text())
 
 
 def test_clients_do_not_have_it(make_tool):

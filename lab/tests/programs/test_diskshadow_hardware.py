@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-RUN = "C:\\Windows\\umbra-vss\\runs\\1"
+from .conftest import RUN
+
 META = f"set metadata {RUN}\\t.cab"
 LOAD = f"load metadata {RUN}\\t.cab"
 ARRAY = {"name": "Array", "type": "hardware"}

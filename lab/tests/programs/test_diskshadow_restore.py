@@ -8,9 +8,8 @@ from __future__ import annotations
 import pytest
 from vsslab.vss import WriterState
 
-BANK = "{a65faa63-5ea8-4ebc-9dbd-a0c4db26912a}"
-RUN = "C:\\Windows\\umbra-vss\\runs\\1"
-CREATE = ("set context persistent", f"set metadata {RUN}\\m.cab", "add volume D: alias data", "create")
+from .conftest import BANK, CREATE, RUN
+
 LOAD = f"load metadata {RUN}\\m.cab"
 
 

@@ -317,3 +317,43 @@ def test_the_service_says_when_it_has_been_idle(make_room):
     while not room.host.events.query("Application", ids=[8224]):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_a_restart_ends_a_creation_that_no_process_of_the_host_asked_for(make_room):
+    room = make_room(limits={"hold": 120.0})
+    room.fault("commit", {"delay": 60})
+    thread, results = room.background(lambda: room.create(context=Context.NAS_ROLLBACK))
+    while not room.app.held:
+        time.sleep(0.005)
+    room.host.reboot()
+    thread.join(10)
+    assert [each.hresult for each in results] == [codes.E_ABORT]
+    assert room.vss.shadows == []
+    assert room.vss.busy_with is None
+    assert not room.app.held
+
+
+def test_a_restart_ends_another_products_creation(room):
+    room.vss.hold_by_other(1000.0)
+    room.host.reboot()
+    assert room.vss.busy_with is None
+    room.create()
+
+
+def test_no_thread_is_left_of_another_product_when_the_host_is_closed(make_room):
+    room = make_room()
+    before = set(threading.enumerate())
+    room.vss.hold_by_other(1000.0)
+    room.host.close()
+    assert set(threading.enumerate()) <= before
+
+
+def test_an_application_whose_folder_lies_behind_a_junction_stands_still_too(room):
+    room.host.files.junction("C:\\data", "D:\\Bank")
+    room.app.volumes = ("C:\\data",)
+    held = []
+    room.app.hold = lambda: held.append("hold")
+    shadow = room.create(context=Context.NAS_ROLLBACK).shadows[0]
+    assert held == ["hold"]
+    (room.d.root / "Bank" / "bank.db").write_bytes(b"written by the application itself")
+    assert room.host.files.read(shadow.device + "\\Bank\\bank.db") == b"balance=100"

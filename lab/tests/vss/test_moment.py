@@ -205,11 +205,34 @@ def test_two_who_write_to_the_same_file_leave_the_copy_alone(linked):
     assert linked.host.files.read(shadow.device + "\\Bank\\pieces") == b"one "
 
 
-def test_a_file_renamed_while_it_is_written_and_copied_is_refused(linked):
-    with linked.host.files.writer("D:\\Bank\\pieces") as stream:
+UNDER_WAY = {
+    "renamed": lambda files: files.rename("D:\\Bank\\pieces", "D:\\Bank\\other"),
+    "deleted": lambda files: files.remove("D:\\Bank\\PIECES"),
+    "replaced": lambda files: files.rename("D:\\Bank\\x.txt", "D:\\Bank\\pieces", replace_existing=True),
+}
+
+
+@pytest.mark.parametrize("change", UNDER_WAY)
+def test_a_file_that_is_being_written_is_neither_renamed_nor_deleted(linked, change):
+    files = linked.host.files
+    with files.writer("D:\\Bank\\pieces") as stream:
+        stream.write(b"one ")
+        shadow = linked.create(context=Context.NAS_ROLLBACK).shadows[0]
+        with pytest.raises(WinError) as caught:
+            UNDER_WAY[change](files)
+        assert caught.value.code == 32
+        stream.write(b"two")
+    assert files.read("D:\\Bank\\pieces") == b"one two"
+    assert files.read(shadow.device + "\\Bank\\pieces") == b"one "
+    files.remove("D:\\Bank\\pieces")
+
+
+def test_a_folder_renamed_while_a_file_in_it_is_written_and_copied_is_refused(linked):
+    linked.host.files.mkdir("D:\\folder")
+    with linked.host.files.writer("D:\\folder\\pieces") as stream:
         stream.write(b"one ")
         linked.create(context=Context.NAS_ROLLBACK)
-        linked.host.files.rename("D:\\Bank\\pieces", "D:\\Bank\\other")
+        linked.host.files.rename("D:\\folder", "D:\\other")
         with pytest.raises(RuntimeError, match="vsslab does not simulate"):
             stream.write(b"two")
 

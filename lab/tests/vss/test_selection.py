@@ -67,7 +67,7 @@ def test_a_path_on_no_volume_is_outside_every_set():
 def test_excluding_by_name_class_instance_and_component():
     bank = writer(component("db", "D:\\a"), component("log", "D:\\b"))
     for text in ("bank", f"{{{bank.class_id}}}", bank.instance_id.upper()):
-        assert not select([bank], volumes("D"), VOLUMES, exclude=[text]).takes_part(bank)
+        assert not select([bank], volumes("D"), VOLUMES, exclude=[text]).writers
     selection = select([bank], volumes("D"), VOLUMES, exclude=["Bank:\\log"])
     assert [c.name for c in selection.writers[0][1]] == ["db"]
 

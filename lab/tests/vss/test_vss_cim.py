@@ -135,3 +135,10 @@ def test_contexts_carry_their_attributes(room):
     rows = {row["Name"]: row for row in room.host.cim.query("SELECT * FROM Win32_ShadowContext", room.admin)}
     assert rows["ClientAccessible"]["NoWriters"] is True
     assert rows["AppRollback"]["NoWriters"] is False
+
+
+def test_an_imported_copy_names_the_machine_that_serves_it(room):
+    shadow = room.create().shadows[0]
+    shadow.service_machine = "sql02.corp.example"
+    (found,) = room.host.cim.instances(room.admin, "Win32_ShadowCopy")
+    assert (found["OriginatingMachine"], found["ServiceMachine"]) == (shadow.machine, "sql02.corp.example")

@@ -96,3 +96,13 @@ def test_state_of_another_kind_is_refused(full, make_room):
         fresh.vss.load(data)
     with pytest.raises(ValueError, match="format"):
         fresh.vss.load({})
+
+
+def test_a_broken_set_is_a_volume_there_too(make_room, moved):
+    room = make_room(providers=[ARRAY], revert_seconds=30)
+    made = room.create("C", options=Attribute.TRANSPORTABLE)
+    room.vss.import_set(made.id, "test")
+    (volume,) = room.vss.break_set(made.id, writable=True)
+    room.host.files.write(volume.device_id + "kept.txt", b"kept")
+    other = moved(room)
+    assert other.host.files.read(volume.device_id + "kept.txt") == b"kept"

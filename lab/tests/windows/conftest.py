@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from vsslab.labtime import UTC, LabTime
 from vsslab.windows.host import Host
 
 MIB = 1 << 20
+NOON = datetime.datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -38,6 +41,14 @@ def make_host(tmp_path: Path) -> Iterator[Callable[..., Host]]:
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture
+def time() -> Iterator[LabTime]:
+    """Virtual time that begins at noon, UTC."""
+    made = LabTime(virtual=True, start=NOON)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from vsslab.labtime import LabTime
@@ -15,14 +15,7 @@ from vsslab.windows.clock import Clock
 from vsslab.windows.errors import WinError
 from vsslab.windows.host import Host
 
-NOON = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.timezone.utc)
-
-
-@pytest.fixture
-def time() -> Iterator[LabTime]:
-    made = LabTime(virtual=True, start=NOON)
-    yield made
-    made.close()
+from .conftest import NOON
 
 
 @pytest.fixture

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import datetime
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from vsslab.labtime import LabTime
@@ -15,15 +14,6 @@ from vsslab.windows.clock import Clock
 from vsslab.windows.errors import WinError
 from vsslab.windows.host import Host
 from vsslab.windows.services import Service
-
-NOON = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.timezone.utc)
-
-
-@pytest.fixture
-def time() -> Iterator[LabTime]:
-    made = LabTime(virtual=True, start=NOON)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ class Files:
         _given, names = self.options(text, "")
         if not names:
             call.err(self._shell.words["syntax"])
-        for name in names:
+        for name in (each for each in names if each.upper() != "NUL"):
             for each in self.matching(name) or [self.view.stat(name)]:
                 if each.length > _LARGEST:
                     raise SyntaxRefused("vsslab does not simulate type of files above 64 MB.")

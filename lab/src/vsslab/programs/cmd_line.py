@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How cmd.exe reads its command line: /c and quotes, ^, & && || |, redirection, conditions.
 
-Source: "cmd", "if" and "Using command redirection operators" in the Windows Commands documentation. Brackets are
-refused, and so are `for` and `else`, which need them.
+Source: "cmd", "if" and "Using command redirection operators" in the Windows Commands documentation. Blocks in brackets
+are refused, and so are `for` and `else`, which need them.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ _COMPARE: dict[str, Callable[[int], bool]] = {
     "GTR": lambda order: order > 0,
     "GEQ": lambda order: order >= 0,
 }
+_HAS_BLOCKS = re.compile(r"[\s@]*((if|for|else)\b|\Z)", re.IGNORECASE)
 _IF = re.compile(r"if(?=[\s\"/])", re.IGNORECASE)
 
 
@@ -89,7 +90,7 @@ class _Scanner:
         while self._at < len(self._line):
             char = self._line[self._at]
             quoted ^= char == '"'
-            special = not quoted and char in "^&|><()"
+            special = not quoted and (char in "^&|><" or (char in "()" and self._block()))
             if not special:
                 self._part.text += char
                 self._at += 1
@@ -106,6 +107,10 @@ class _Scanner:
                 raise SyntaxRefused(f"vsslab does not simulate {char!r} in cmd.exe.")
         found.append(self._finished(""))
         return found
+
+    def _block(self) -> bool:
+        """True where a bracket would begin or end a block; among a command's arguments it is a character."""
+        return _HAS_BLOCKS.match(self._part.text) is not None
 
     def _finished(self, next_when: str) -> Part:
         done, self._part = self._part, Part("", next_when)

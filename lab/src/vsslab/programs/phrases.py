@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import codecs
-import importlib.resources
 import re
 import string
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-import yaml
+from vsslab import tables
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
 MARKED = "marked"
 HOST = "host"  # the language of the host
 _WORD = re.compile(r"[A-Za-z]+")
@@ -24,9 +22,8 @@ _WORD = re.compile(r"[A-Za-z]+")
 @lru_cache(maxsize=32)
 def table(name: str) -> dict[str, Any]:
     """The parsed table data/<name>.yml."""
-    text = importlib.resources.files(__package__).joinpath(f"data/{name}.yml").read_text(encoding="utf-8")
-    parsed: dict[str, Any] = yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
-    return parsed
+    found: dict[str, Any] = tables.load("vsslab.programs", f"data/{name}.yml")
+    return found
 
 
 def mark(text: str, kept: Iterable[str] = ()) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+from collections.abc import Callable
 from xml.sax.saxutils import escape
 
 from ..windows.commandline import program_of
@@ -112,20 +113,20 @@ def _print(tool: Tool, columns: list[str], rows: list[list[str]], form: str, *, 
 
 
 def _run(tool: Tool) -> int:
-    folder, name = _name(tool)
-    if (refused := _left(tool, "/run")) is not None:
-        return refused
-    tool.host.tasks.start(folder, name, by=tool.call.user)
-    tool.say("task_run", name=folder.lstrip("\\") + name)
-    return 0
+    return _ordered(tool, "/run", tool.host.tasks.start, "task_run")
 
 
 def _end(tool: Tool) -> int:
+    return _ordered(tool, "/end", tool.host.tasks.stop, "task_ended")
+
+
+def _ordered(tool: Tool, verb: str, act: Callable[..., object], told: str) -> int:
+    """Do with a task what a verb without further options says, and tell so."""
     folder, name = _name(tool)
-    if (refused := _left(tool, "/end")) is not None:
+    if (refused := _left(tool, verb)) is not None:
         return refused
-    tool.host.tasks.stop(folder, name, by=tool.call.user)
-    tool.say("task_ended", name=folder.lstrip("\\") + name)
+    act(folder, name, by=tool.call.user)
+    tool.say(told, name=folder.lstrip("\\") + name)
     return 0
 
 

@@ -71,11 +71,6 @@ class Drive:
         self.medium = medium
         self._to_beginning()
 
-    def eject(self) -> None:
-        """Take the medium out."""
-        self.medium = None
-        self._to_beginning()
-
     def _to_beginning(self) -> None:
         self._at = self._offset = self._data = 0
 

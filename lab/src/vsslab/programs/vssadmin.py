@@ -37,7 +37,10 @@ _PHRASES = {
     codes.UNSUPPORTED_CONTEXT: "error_context",
     codes.E_INVALIDARG: "error_option",
 }
-_UNITS = {"": 0, "B": 0, "KB": 10, "K": 10, "MB": 20, "M": 20, "GB": 30, "G": 30, "TB": 40, "T": 40, "PB": 50, "EB": 60}
+_UNITS = {
+    "": 0, "B": 0, "KB": 10, "K": 10, "MB": 20, "M": 20, "GB": 30, "G": 30, "TB": 40, "T": 40, "PB": 50, "P": 50,
+    "EB": 60, "E": 60,
+}  # fmt: skip
 Options = dict[str, str]
 
 

@@ -126,7 +126,7 @@ class _Classes:
             "DeviceObject": shadow.device,
             "InstallDate": self._host.clock.local(shadow.created),
             "OriginatingMachine": shadow.machine,
-            "ServiceMachine": shadow.machine,
+            "ServiceMachine": shadow.service_machine or shadow.machine,
             "ExposedName": shadow.exposed,
             "ExposedPath": None,
             "State": CREATED,

@@ -75,6 +75,8 @@ class Commit:
     def run(self) -> list[ShadowCopy]:
         """Make the copies; VssError, E_ABORT when the requestor's process has ended."""
         self._check()
+        if any(each.boot for each in self._order.volumes):
+            self._host.programs.lay_out()
         began = self._clock.monotonic()
         self._vss.log.phase("flush_hold", self._order.requestor, self._set_id)
         self._meet("flush_hold", began, codes.FLUSH_WRITES_TIMEOUT)
@@ -161,6 +163,9 @@ class Commit:
             self._vss.discard(shadows)
             self._vss.log.event("unexpected", routine="CommitSnapshots", hresult=codes.UNEXPECTED_PROVIDER_ERROR)
             raise VssError(codes.UNEXPECTED_PROVIDER_ERROR, f"The copy failed: {error}") from error
+        except BaseException:
+            self._vss.discard(shadows)
+            raise
         return shadows
 
     def _new(self, volume: Volume) -> ShadowCopy:

@@ -34,11 +34,13 @@ from .writers import Writer, volume_of
 
 if TYPE_CHECKING:
     from ..windows.host import Host
+    from ..windows.namespace import Located
     from ..windows.volumes import Volume
 
 _SUPPORTED = frozenset({"NTFS", "REFS"})
 _LOCAL = 3
 _LARGEST = 64 * 2**40
+_GOODBYE = 2.0  # seconds (of the machine) that a thread may take to end
 
 
 class Coordinator:
@@ -57,8 +59,9 @@ class Coordinator:
         self.roster = Roster(self)
         self._creating = threading.Lock()
         self._holder: str | None = None
+        self._ending: threading.Event | None = None  # ends the creation that runs
         self._closed = threading.Event()
-        self._ends: set[threading.Event] = set()  # of other requestors at work
+        self._others: dict[threading.Event, threading.Thread] = {}  # other requestors at work, by what ends them
         self._idle: Callable[[], None] | None = None
 
     # --- what is there
@@ -101,18 +104,22 @@ class Coordinator:
         return found
 
     def writes_to(self, app: Any, volume: Volume) -> bool:
-        """True when an application has files on a volume."""
-        return any(volume_of(path, self.host.volumes) is volume for path in app.volumes)
+        """True when an application has files on a volume, by name or behind a link."""
+        named = any(volume_of(path, self.host.volumes) is volume for path in app.volumes)
+        return named or any(place.volume is volume for place in self._folders(app))
+
+    def _folders(self, app: Any) -> Iterator[Located]:
+        """Where the folders of an application really are."""
+        for path in app.volumes:
+            with contextlib.suppress(WinError):
+                place = self.host.files.locate(str(path), follow=True)
+                if place.exists:
+                    yield place
 
     def written_folders(self, volume: Volume) -> list[str]:
         """Folders of a volume (POSIX paths below its root) that applications write to themselves."""
-        found = []
-        for app in self.all_apps():
-            for path in app.volumes:
-                with contextlib.suppress(WinError):
-                    place = self.host.files.locate(str(path), follow=True)
-                    if place.volume is volume and place.exists:
-                        found.append(place.real.relative_to(volume.root).as_posix())
+        places = [place for app in self.all_apps() for place in self._folders(app) if place.volume is volume]
+        found = [each.real.relative_to(volume.root).as_posix() for each in places]
         return ["" if each == "." else each for each in found]
 
     def guard(self, shadow: ShadowCopy, marks: dict[str, Mark]) -> None:
@@ -194,6 +201,7 @@ class Coordinator:
         for volume in volumes:
             self.volume(volume.device_id)
         with self._one_at_a_time(requestor):
+            self._ending = ending
             chosen = admission.choose_all(self, volumes, context, options, providers or {})
             admission.make_room(self, volumes, context, chosen)
             selection = Selection()
@@ -282,12 +290,11 @@ class Coordinator:
 
         def wait() -> None:
             self.host.clock.sleep(seconds, end)
-            self._ends.discard(end)
+            self._others.pop(end, None)
             self._holder = None
             self._creating.release()
 
-        self._ends.add(end)
-        self.host.clock.spawn(wait, name=f"{self.host.name}:{requestor}")
+        self._others[end] = self.host.clock.spawn(wait, name=f"{self.host.name}:{requestor}")
         return end
 
     def meet_fault(
@@ -327,7 +334,7 @@ class Coordinator:
         try:
             yield
         finally:
-            self._holder = None
+            self._holder = self._ending = None
             self._creating.release()
             self._wait_idle()
 
@@ -356,6 +363,10 @@ class Coordinator:
 
     def reboot(self) -> None:
         """The host restarts: volatile copies vanish, device numbers start over, every writer is a new instance."""
+        for end in (*self._others, *([self._ending] if self._ending else [])):
+            end.set()  # requestors that are no processes of the host (WMI's, other products) end with it too
+        if self._creating.acquire(timeout=_GOODBYE):
+            self._creating.release()
         self.store.reboot()
         self.reverts.reboot()
         self.roster.reboot()
@@ -365,7 +376,8 @@ class Coordinator:
         self._closed.set()
         self.overflow.close()
         self.reverts.close()
-        for each in tuple(self._ends):
-            each.set()
+        for end, thread in tuple(self._others.items()):
+            end.set()
+            thread.join(_GOODBYE)
         if self._idle is not None:
             self._idle()

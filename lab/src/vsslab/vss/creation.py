@@ -74,7 +74,7 @@ class Creation:
         if self._writers and self._freeze_began is not None and self._freeze_ended is not None:
             frozen = self._freeze_ended - self._freeze_began
         part = self._order.selection.writers if self._writers else []
-        return SnapshotSet(self._set_id, self._order.context, shadows, list(part), frozen, self._commit.held)
+        return SnapshotSet(self._set_id, self._order.context, shadows, list(part), frozen)
 
     # --- phases of writers
 

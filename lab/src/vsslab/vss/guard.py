@@ -45,6 +45,12 @@ class TreeGuard:
                 "laboratory (use the host's files, or make the writer one of the host's apps)."
             )
 
+    def check_all(self) -> None:
+        """`check` for every hard link there is."""
+        for path in self.marks:
+            real = Path(self._root, path)
+            self.check(real, real.lstat())
+
     def open(self, real: Path) -> BinaryIO:
         """The file, open for reading; CopyChanged, WinError 1167."""
         self._used()
@@ -71,11 +77,15 @@ class _Raw(io.FileIO):
         self._real, self._guard = real, guard
 
     def readinto(self, buffer: Any) -> int:
-        """Read into a buffer; WinError 1167."""
+        """Read into a buffer; WinError 1167, CopyChanged."""
         self._guard.alive(self._real)
-        return super().readinto(buffer)
+        count = super().readinto(buffer)
+        self._guard.check(self._real, os.fstat(self.fileno()))
+        return count
 
     def readall(self) -> bytes:
-        """Read the rest; WinError 1167."""
+        """Read the rest; WinError 1167, CopyChanged."""
         self._guard.alive(self._real)
-        return super().readall()
+        data = super().readall()
+        self._guard.check(self._real, os.fstat(self.fileno()))
+        return data

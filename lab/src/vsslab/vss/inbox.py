@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .tables import parsed, table
+from vsslab import tables
+
+from .tables import table
 from .writers import Writer
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def _table() -> list[dict[str, Any]]:
 @lru_cache(maxsize=1)
 def known_writers() -> dict[str, dict[str, Any]]:
     """The writers of roles and applications by lower-case name (vsslab/data/known-writers.yml); do not change it."""
-    text = importlib.resources.files("vsslab").joinpath("data/known-writers.yml").read_text(encoding="utf-8")
-    return {str(each["name"]).lower(): each for each in parsed(text)}
+    return {str(each["name"]).lower(): each for each in tables.load("vsslab", "data/known-writers.yml")}
 
 
 def roles() -> list[str]:

@@ -37,6 +37,9 @@ class Overflow:
     def close(self) -> None:
         """End what runs in the background."""
         self._closed.set()
+        patrol = self._patrol
+        if patrol is not None and patrol is not threading.current_thread():
+            patrol.join(_PATROL)
 
     def watch(self) -> None:
         """Copies came or went: which volumes must be looked at, and when."""
@@ -45,8 +48,8 @@ class Overflow:
         for volume in self._vss.host.volumes:
             volume.watcher = self.changed if id(volume) in watched else None
         for area in areas:
-            ceiling = self._vss.storage.ceiling(area)
-            self._note(area, ceiling if ceiling <= area.reserved else self._vss.storage.used(area))
+            changed, ceiling = area.volume.changed, self._vss.storage.ceiling(area)
+            self._note(area, ceiling if ceiling <= area.reserved else self._vss.storage.used(area), changed)
         if any(self._unseen(area) for area in areas):
             self._go_on_patrol()
 
@@ -73,8 +76,9 @@ class Overflow:
         """True when an application could fill the area without a write through the host's files."""
         return bool(self._vss.written_folders(area.volume)) and self._vss.storage.ceiling(area) > self._bound(area)
 
-    def _note(self, area: StorageArea, used: int) -> None:
-        self._known[area.volume.guid] = (used, area.volume.changed)
+    def _note(self, area: StorageArea, used: int, changed: int) -> None:
+        """`changed` as it was before `used` was measured: what was written meanwhile may not be in it."""
+        self._known[area.volume.guid] = (used, changed)
 
     def settle(self, area: StorageArea) -> None:
         """Evict and drop until the area is within its bounds."""
@@ -90,7 +94,7 @@ class Overflow:
         if storage.ceiling(area) <= min(area.max_space, area.reserved):
             return  # however much changes
         while copies := self._vss.store.in_areas(area.volume.guid):
-            used = storage.used(area)
+            changed, used = area.volume.changed, storage.used(area)
             if used > area.max_space and len(copies) > 1:
                 log.volume_event("oldest_by_size", area.volume)
                 self._vss.store.lose(copies[0])
@@ -102,7 +106,7 @@ class Overflow:
             growth = storage.allocated(area, used) - area.reserved
             if growth > 0 and not self._grow(area, growth):
                 return
-            self._note(area, used)
+            self._note(area, used, changed)
             return
 
     def _grow(self, area: StorageArea, growth: int) -> bool:

@@ -11,11 +11,13 @@ while the revert goes on in the background, and that the copy itself stays, is a
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import codes, trees
@@ -125,15 +127,15 @@ class Reverts:
         beside = volume.root.parent / f".revert-{uuid.uuid4().hex}"
         try:
             with self._host.files.hold([volume], limit):
+                if shadow.guard is not None:
+                    shadow.guard.check_all()
                 trees.freeze_tree(shadow.root, beside / "then", self._vss.written_folders(volume))
-                (beside / "now").mkdir()
-                for each in list(volume.root.iterdir()):
-                    each.rename(beside / "now" / each.name)
-                for each in list((beside / "then").iterdir()):
-                    each.rename(volume.root / each.name)
+                _exchange(volume.root, beside / "then", beside / "now")
                 self._host.files.names.replace_metadata(volume, shadow.metadata.copy())
         except TimeoutError:
             raise VssError(codes.VOLUME_IN_USE, f"Writes to {volume.display} did not end.") from None
+        except OSError as error:
+            raise VssError(codes.UNEXPECTED_PROVIDER_ERROR, f"{volume.display} was not reverted: {error}") from error
         finally:
             if beside.exists():
                 with contextlib.suppress(OSError):
@@ -165,3 +167,20 @@ class Reverts:
         """End what waits in the background."""
         for each in self.all():
             each.cancel()
+
+
+def _exchange(root: Path, then: Path, now: Path) -> None:
+    """Everything in `root` goes to `now`, a new folder, and everything in `then` comes: all of it or nothing."""
+    found = then.stat()
+    now.mkdir()
+    done: list[tuple[Path, Path]] = []
+    try:
+        for source, target in ((root, now), (then, root)):
+            for each in list(source.iterdir()):
+                each.rename(target / each.name)
+                done.append((target / each.name, each))
+    except OSError:
+        for moved, before in reversed(done):
+            moved.rename(before)
+        raise
+    os.utime(root, ns=(found.st_atime_ns, found.st_mtime_ns))

@@ -51,10 +51,6 @@ class Selection:
     exclusions: list[Exclusion] = field(default_factory=list)
     unverified: list[str] = field(default_factory=list)
 
-    def takes_part(self, writer: Writer) -> bool:
-        """True when the writer takes part."""
-        return any(each is writer for each, _ in self.writers)
-
 
 def _named(writer: Writer, texts: Sequence[str]) -> bool:
     return any(writer.answers_to(text) for text in texts)

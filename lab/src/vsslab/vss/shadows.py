@@ -79,7 +79,6 @@ class SnapshotSet:
     shadows: list[ShadowCopy]
     writers: list[tuple[Writer, list[Component]]] = field(default_factory=list)
     frozen_seconds: float | None = None
-    held_seconds: float | None = None
 
     @property
     def created(self) -> datetime.datetime:

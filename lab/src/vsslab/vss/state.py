@@ -134,7 +134,7 @@ def _load_writers(vss: Coordinator, data: Mapping[str, Any]) -> None:
 def _clear_folder(vss: Coordinator) -> None:
     """Files of copies that were not kept go."""
     sets = [shadow for each in vss.array.all() for shadow in each.shadows]
-    known = {each.root for each in [*vss.shadows, *sets]}
+    known = {each.root for each in [*vss.shadows, *sets, *vss.host.volumes]}  # broken copies are volumes now
     for root in vss.store.folder.iterdir() if vss.store.folder.is_dir() else ():
         if root not in known:
             remove_tree(root)

@@ -5,22 +5,13 @@
 
 from __future__ import annotations
 
-import importlib.resources
 from functools import lru_cache
 from typing import Any
 
-import yaml
-
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from vsslab import tables
 
 
 @lru_cache(maxsize=8)
 def table(name: str) -> Any:
     """The parsed table data/<name>.yml; do not change it."""
-    text = importlib.resources.files(__package__).joinpath(f"data/{name}.yml").read_text(encoding="utf-8")
-    return parsed(text)
-
-
-def parsed(text: str) -> Any:
-    """A YAML text as plain data."""
-    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
+    return tables.load("vsslab.vss", f"data/{name}.yml")

@@ -97,6 +97,8 @@ class StorageArray:
         """Make ordinary volumes of an imported set, without a letter, read-only unless `writable`."""
         volumes = []
         for shadow in self._imported(set_id):
+            if shadow.guard is not None:
+                shadow.guard.check_all()
             self._vss.store.withdraw(shadow)
             for path in shadow.guard.marks if shadow.guard is not None else ():
                 inodes.own(shadow.root / path, shadow.root)

@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import functools
-from importlib import resources
 from typing import Any
 
-import yaml
+from vsslab import tables
 
 INVALID_FUNCTION = 1
 NOT_FOUND = 2
@@ -44,8 +43,7 @@ NOT_CONNECTED = 2250
 DEVICE_NOT_CONNECTED = 1167
 
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where libyaml is there
-_LANGUAGE = "language-"
+_PACKAGE, _LANGUAGE = "vsslab.windows", "language-"
 
 
 @functools.cache
@@ -55,7 +53,7 @@ def data(name: str) -> Any:
     A file language-XX.yml there adds a language: its keys are the names of the other tables, and below each the same
     tree as in that table, with a text where the table has its texts by language.
     """
-    table = _read(name)
+    table = tables.load(_PACKAGE, f"data/{name}")
     for short, extra in _languages().items():
         if name in extra:
             _overlay(table, extra[name], short)
@@ -64,14 +62,8 @@ def data(name: str) -> Any:
 
 @functools.cache
 def _languages() -> dict[str, Any]:
-    files = (each.name for each in (resources.files(__package__) / "data").iterdir())
-    tables = sorted(each for each in files if each.startswith(_LANGUAGE))
-    return {each.removeprefix(_LANGUAGE).removesuffix(".yml"): _read(each) for each in tables}
-
-
-def _read(name: str) -> Any:
-    text = (resources.files(__package__) / "data" / name).read_text(encoding="utf-8")
-    return yaml.load(text, Loader=_LOADER)  # noqa: S506 - both are safe loaders
+    found = [each for each in tables.names(_PACKAGE, "data") if each.startswith(_LANGUAGE)]
+    return {each.removeprefix(_LANGUAGE): tables.load(_PACKAGE, f"data/{each}.yml") for each in found}
 
 
 def _overlay(table: dict[Any, Any], extra: dict[Any, Any], short: str) -> None:

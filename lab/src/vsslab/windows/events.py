@@ -109,13 +109,6 @@ class Events:
             raise ValueError(f"The source {source!r} is registered on {self._host.name} already.")
         self.sources[name].add(source)
 
-    def remove_source(self, source: str) -> None:
-        """Take a source away (Remove-EventLog -Source); ValueError when there is none."""
-        log = self.log_of(source)
-        if log is None:
-            raise ValueError(f"The source {source!r} is not registered on {self._host.name}.")
-        self.sources[log] = {each for each in self.sources[log] if each.lower() != source.lower()}
-
     def added_sources(self) -> list[str]:
         """The sources that were registered since the host was set up, as 'log: source', sorted."""
         return sorted(
@@ -203,12 +196,6 @@ class Events:
         self.report("time changed", [system_time(after), system_time(before)])
 
     # -- logs ------------------------------------------------------------------------------------------------------
-    def create_log(self, log: str) -> None:
-        """Make a log of one's own (New-EventLog with a name that is not there); ValueError when it exists."""
-        if any(each.lower() == log.lower() for each in self.logs):
-            raise ValueError(f"There is an event log {log!r} on {self._host.name} already.")
-        self.logs[log], self.sources[log] = Log(512 * 1024), {log}
-
     def set_limit(self, log: str, size: int, *, overwrite: bool = True) -> None:
         """How large a log may grow, in bytes, and what happens then ("wevtutil set-log": /ms, /rt); at least 64 KiB."""
         if size < 65536:

@@ -84,6 +84,19 @@ def moment_of(nanoseconds: int) -> datetime.datetime:
     return _EPOCH + datetime.timedelta(microseconds=nanoseconds // 1000)
 
 
+def birth_of(found: os.stat_result) -> int:
+    """When a file was made whose creation nobody noted, in nanoseconds since 1970: not after its last writing."""
+    return min(found.st_mtime_ns, found.st_ctime_ns)
+
+
+def keep_birth(place: Located) -> None:
+    """A file or folder is about to change: its time of creation is noted, for that does not change with it."""
+    record = place.metadata.edit(place.parts)
+    if record.created is None:
+        with contextlib.suppress(FileNotFoundError):
+            record.created = birth_of(place.real.lstat())
+
+
 def to_nanoseconds(moment: datetime.datetime) -> int:
     """Nanoseconds since 1970 of an aware moment, exact to the microsecond."""
     return (moment - _EPOCH) // datetime.timedelta(microseconds=1) * 1000
@@ -94,12 +107,15 @@ class Writer:
 
     def __init__(self, files: FileView, place: Located, append: bool) -> None:
         self._files, self._place = files, place
-        self._gate = (place.view or files).names.gate
+        self._names = (place.view or files).names
+        self._gate = self._names.gate
         self._root = None if place.volume is None else place.volume.root
         with as_windows(place.path):
             before = place.real.stat().st_size if place.exists else 0
             self._left(inodes.own(place.real, self._root, keep=append))
             self._stream: BinaryIO = place.real.open("ab" if append else "wb", buffering=0)
+        self._names.note_writer(place.real, 1)
+        self._closed = False
         if not append and before and place.volume is not None:
             place.volume.charge(-before)
 
@@ -136,8 +152,12 @@ class Writer:
         self._stream = self._place.real.open("ab", buffering=0)
 
     def close(self) -> None:
-        """Close the file and stamp it with the host's time."""
+        """Close the file and stamp it with the host's time; harmless when it is closed."""
+        if self._closed:
+            return
+        self._closed = True
         self._stream.close()
+        self._names.note_writer(self._place.real, -1)
         with self._gate.writing(self._place.volume):
             self._files.stamp(self._place)
 

@@ -39,6 +39,8 @@ from .fileio import (
     FileStat,
     Writer,
     as_windows,
+    birth_of,
+    keep_birth,
     moment_of,
     to_nanoseconds,
 )
@@ -91,13 +93,11 @@ class FileSystem(FileView):
         if folder and not place.parts:
             bits |= HIDDEN | SYSTEM  # every volume's root folder
         modified = real.st_mtime_ns
-        created = (
-            record.created if record is not None and record.created is not None else min(modified, real.st_ctime_ns)
-        )
+        created = record.created if record is not None and record.created is not None else birth_of(real)
         name = place.parts[-1] if place.parts else path
         junction = place.tag == JUNCTION
         return FileStat(path, name, folder, 0 if folder else real.st_size, moment_of(created), moment_of(modified),
-                        moment_of(max(modified, real.st_atime_ns)), bits or 0x80, place.link, junction)  # fmt: skip
+                        moment_of(max(modified, created)), bits or 0x80, place.link, junction)  # fmt: skip
 
     def listdir(self, path: str) -> list[FileStat]:
         """What a folder holds, sorted as NTFS sorts; WinError 267 when it is no folder, 5 when it may not be read."""
@@ -152,9 +152,13 @@ class FileSystem(FileView):
         with self._changing(path, follow=True) as place:
             if place.exists:
                 self._open_for_writing(place, path, append)
+                keep_birth(place)
             else:
                 self._created(place, path, sddl.WRITE_DATA)
-            return Writer(place.view or self, place, append)
+            stream = Writer(place.view or self, place, append)
+            if not place.exists:
+                self._stamp_folder(place)
+            return stream
 
     def _open_for_writing(self, place: Located, path: str, append: bool) -> None:
         record = place.metadata.get(place.parts)
@@ -180,6 +184,7 @@ class FileSystem(FileView):
             with as_windows(path):
                 place.real.mkdir()
             self.stamp(place)
+            self._stamp_folder(place)
 
     def _make_parents(self, path: str) -> None:
         try:
@@ -196,6 +201,7 @@ class FileSystem(FileView):
             self._demand_removal(place, path)
             if place.is_dir:
                 raise WinError(ACCESS_DENIED, path)
+            self._demand_closed(place, path)
             record = place.metadata.get(place.parts)
             if record is not None and (record.attributes or 0) & READONLY:
                 raise WinError(ACCESS_DENIED, path)
@@ -234,18 +240,34 @@ class FileSystem(FileView):
         """Rename or move within one volume; WinError 183 when the target exists, 17 across volumes."""
         with self._changing(src, existing=True) as place:
             self._demand_removal(place, src)
+            self._demand_closed(place, src)
             target = self.locate(dst)
             if place.volume is not target.volume or target.read_only:
                 raise WinError(NOT_SAME_DEVICE, src)
             same = target.exists and place.real == target.real
             if target.exists and not same and (target.is_dir or not replace_existing):
                 raise WinError(ALREADY_EXISTS, dst)
+            replaced = self._replaceable(target, dst) if target.exists and not same else 0
             self._demand_in_parent(target, sddl.APPEND_DATA if place.is_dir else sddl.WRITE_DATA, dst)
             # a new spelling of the same name: the real folder keeps case, so the name is the one asked for
             real = target.real.parent / dst.replace("/", "\\").rstrip("\\").rpartition("\\")[2] if same else target.real
             with as_windows(src):
                 place.real.rename(real)
             place.metadata.move(place.parts, target.metadata, target.parts)
+            if place.volume is not None and replaced:
+                place.volume.charge(-replaced)
+            self._stamp_folder(place)
+            self._stamp_folder(target)
+
+    def _replaceable(self, target: Located, path: str) -> int:
+        """The bytes of a file that another one is about to take the name of; WinError 5 when it may not go."""
+        self._demand_removal(target, path)
+        self._demand_closed(target, path)
+        record = target.metadata.get(target.parts)
+        if record is not None and (record.attributes or 0) & READONLY:
+            raise WinError(ACCESS_DENIED, path)
+        with as_windows(path):
+            return 0 if target.link is not None else target.real.lstat().st_size
 
     def copy(self, src_path: str, dst_path: str) -> None:
         """Copy one file as CopyFile does: content, attributes, time of writing; security comes from the new folder."""
@@ -274,6 +296,8 @@ class FileSystem(FileView):
             self._created(place, link, sddl.WRITE_DATA if to_file else sddl.APPEND_DATA)
             with as_windows(link):
                 place.real.symlink_to(target)
+            self.stamp(place)
+            self._stamp_folder(place)
             if to_file:
                 place.metadata.edit(place.parts).to_file = True
 
@@ -294,6 +318,8 @@ class FileSystem(FileView):
             self._created(place, link, sddl.APPEND_DATA)
             with as_windows(link):
                 place.real.symlink_to(target)
+            self.stamp(place)
+            self._stamp_folder(place)
             place.metadata.edit(place.parts).junction = True
 
     def unlink_dir(self, link: str) -> None:
@@ -314,6 +340,7 @@ class FileSystem(FileView):
         """Set the time of writing and of creation (aware)."""
         with self._changing(path, existing=True) as place:
             self._demand(place, sddl.WRITE_ATTRIBUTES, path)
+            keep_birth(place)
             if modified is not None:
                 nanoseconds = to_nanoseconds(modified)
                 with as_windows(path):

@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from . import inodes, sddl
-from .errors import ACCESS_DENIED, INVALID_OWNER, NOT_FOUND, WRITE_PROTECT, WinError
-from .fileio import to_nanoseconds
+from .errors import ACCESS_DENIED, INVALID_OWNER, NOT_FOUND, SHARING_VIOLATION, WRITE_PROTECT, WinError
+from .fileio import keep_birth, to_nanoseconds
 from .namespace import Located, Namespace
 from .paths import WinPath
 from .users import SERVICES, User
@@ -152,9 +152,16 @@ class FileView:
             self._demand(place, sddl.DELETE, path)
         except WinError:
             self._demand_in_parent(place, sddl.DELETE_CHILD, path)
+        keep_birth(self._parent_of(place))
+
+    def _demand_closed(self, place: Located, path: str) -> None:
+        """WinError 32 while a program writes to the file: none of those here lets others delete it meanwhile."""
+        if (place.view or self).names.is_written(place.real):
+            raise WinError(SHARING_VIOLATION, path)
 
     def _removed(self, place: Located, size: int) -> None:
         place.metadata.forget(place.parts)
+        self._stamp_folder(place)
         if place.volume is not None and size:
             place.volume.charge(-size)
 
@@ -164,6 +171,7 @@ class FileView:
             place.view._created(replace(place, view=None), path, right)
             return
         self._demand_in_parent(place, right, path)
+        keep_birth(self._parent_of(place))
         record = place.metadata.edit(place.parts)
         record.created = to_nanoseconds(self._host.clock.now())
         user = self._user if place.volume is None or place.volume.has_acls else None
@@ -172,6 +180,11 @@ class FileView:
         if user is not None and user.sid not in SERVICES:
             # Domain Computers, Domain Users, and on a machine of its own the group None
             record.group = f"{user.sid.rpartition('-')[0]}-{515 if user.name.endswith('$') else 513}"
+
+    def _stamp_folder(self, place: Located) -> None:
+        """A name came into a folder or went: the folder was written."""
+        if place.parts:
+            self.stamp(self._parent_of(place))
 
     def stamp(self, place: Located) -> None:
         """Give a place that was just written its host's time, where that clock is not the machine's."""

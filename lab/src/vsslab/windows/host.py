@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import os
 import re
 import threading
 from collections import Counter
@@ -23,6 +24,7 @@ from .clock import Clock
 from .endpoints import DEFAULT, Endpoint, default_endpoint
 from .errors import WinError
 from .events import Events
+from .fileio import to_nanoseconds
 from .files import FileSystem
 from .network import Mappings
 from .processes import Processes, Program
@@ -65,11 +67,26 @@ class Programs(dict[str, Program]):
             wanted = {last[1]}
         else:
             return
+        self._lay_out(wanted)
+
+    def lay_out(self) -> None:
+        """Make every file that nobody has looked for yet, before the volume is shadow copied."""
+        self._lay_out(set(self._unseen))
+
+    def _lay_out(self, wanted: set[str]) -> None:
+        """As if the files had been there since the folder was made."""
         self._unseen -= wanted
         folder = self._host.volumes.boot.root / "Windows" / "System32"
+        if not wanted or not folder.is_dir():
+            return
+        found = folder.stat()
+        since = min(found.st_mtime_ns, self._host.installed)
         for name in wanted:
-            with contextlib.suppress(FileExistsError), (folder / name).open("xb") as stream:
-                stream.write(b"MZ" + name.encode())
+            with contextlib.suppress(FileExistsError):
+                with (folder / name).open("xb") as stream:
+                    stream.write(b"MZ" + name.encode())
+                os.utime(folder / name, ns=(since, since))
+        os.utime(folder, ns=(found.st_atime_ns, found.st_mtime_ns))
 
     def __contains__(self, name: object) -> bool:
         return super().__contains__(name.lower() if isinstance(name, str) else name)
@@ -116,6 +133,7 @@ class Host:
         self.copy_rate = copy_rate
         self.windows = "C:\\Windows"
         self.boot_time: datetime.datetime = self.clock.now() - datetime.timedelta(hours=1)
+        self.installed = to_nanoseconds(self.clock.now())
         self.state = "running"
         self.network: Mapping[str, Host] = {}
         self.previous_versions: Callable[[Volume, datetime.datetime], str | None] | None = None
@@ -171,7 +189,11 @@ class Host:
         name = str(letter or fields.get("guid") or fields.get("label") or (fields.get("mounts") or ["?"])[0])
         guid = str(fields.pop("guid", None) or derived_guid(self.name, name))
         folder = Path(fields.pop("root", None) or self.root / "volumes" / (letter or guid))
+        new = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
+        if new and not self.clock.real:
+            now = to_nanoseconds(self.clock.now())
+            os.utime(folder, ns=(now, now))
         fields.setdefault("capacity", (64 if str(letter).upper().startswith("C") else 16) * GIB)
         return Volume(guid, letter, folder, **fields)
 

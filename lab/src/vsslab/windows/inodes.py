@@ -15,12 +15,14 @@ import fcntl
 import itertools
 import os
 import stat
+import threading
 from pathlib import Path
 
 _FICLONE = 0x40049409
 _CHUNK = 1 << 30
 _NOT_HERE = {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.ENOTTY, errno.EPERM}
 _numbers = itertools.count(1)
+_LOCKS = tuple(threading.Lock() for _ in range(64))  # of files that get content of their own, by their path
 
 
 def shared(found: os.stat_result) -> bool:
@@ -33,7 +35,13 @@ def own(real: Path, root: Path | None, *, keep: bool = True) -> int:
 
     `root` is the folder of its volume: what is in the making lies beside it, where no listing shows it.  With
     `keep=False` the file is empty then.  Returns the bytes left to the other names; OSError as the machine says.
+    Two who do it at the same time do it once; the folder's times stay, for Windows knows nothing of this.
     """
+    with _LOCKS[hash(os.fspath(real)) % len(_LOCKS)]:
+        return _own(real, root, keep=keep)
+
+
+def _own(real: Path, root: Path | None, *, keep: bool) -> int:
     try:
         found = os.lstat(real)
     except (FileNotFoundError, NotADirectoryError):
@@ -46,7 +54,9 @@ def own(real: Path, root: Path | None, *, keep: bool = True) -> int:
             copy_file(real, place)
         else:
             os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, stat.S_IMODE(found.st_mode)))
+        folder = os.stat(real.parent)
         place.replace(real)
+        os.utime(real.parent, ns=(folder.st_atime_ns, folder.st_mtime_ns))
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             place.unlink()

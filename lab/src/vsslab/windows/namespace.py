@@ -199,7 +199,19 @@ class Namespace:
         self._attached: dict[str, Attachment] = {}
         self._folders: dict[tuple[str, str], Attachment] = {}
         self.gate = Gate()
+        self._written: collections.Counter[str] = collections.Counter()
         self.before: Callable[[tuple[str, ...]], None] = lambda _parts: None  # told of every path looked for
+
+    def note_writer(self, real: Path, count: int) -> None:
+        """A real file was opened for writing (1), or closed (-1)."""
+        with self._lock:
+            self._written[os.fspath(real)] += count
+            if not self._written[os.fspath(real)]:
+                del self._written[os.fspath(real)]
+
+    def is_written(self, real: Path) -> bool:
+        """True while somebody has a real file open for writing."""
+        return os.fspath(real) in self._written
 
     def metadata_of(self, volume: Volume) -> Metadata:
         """The records of a live volume."""

@@ -15,7 +15,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-UTC = datetime.timezone.utc
+from .clock import UTC
+
 DAY = datetime.timedelta(days=1)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _TICK = datetime.timedelta(microseconds=1)

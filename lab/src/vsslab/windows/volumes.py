@@ -151,7 +151,7 @@ def _measure(folder: Path) -> int:
                     try:
                         if entry.is_dir(follow_symlinks=False):
                             waiting.append(entry.path)
-                        else:
+                        elif entry.is_file(follow_symlinks=False):
                             total += entry.stat(follow_symlinks=False).st_size
                     except FileNotFoundError:
                         continue  # an application deleted it meanwhile
