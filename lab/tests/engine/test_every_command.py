@@ -199,7 +199,7 @@ def _fed(signature: Signature, named: list[tuple[str | None, Any]], value: Any) 
         made.bind(named)
         return made.bind_input(value)
     except PowerShellError as problem:
-        if problem.info.id not in {"MissingMandatoryParameter", "AmbiguousParameterSet"}:
+        if problem.info.id not in {"InputObjectMissingMandatory", "MissingMandatoryParameter", "AmbiguousParameterSet"}:
             raise
         return None
 

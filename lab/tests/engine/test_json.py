@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from vsslab.engine import jsontext
-from vsslab.engine.values import U64, UTC, EnumValue, Obj, Version, custom
+from vsslab.engine.values import U64, EnumValue, Obj, Version, custom
+from vsslab.labtime import UTC
 
 from .harness import Session, cmd
 

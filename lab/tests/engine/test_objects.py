@@ -12,8 +12,6 @@ from vsslab.windows.host import Host
 
 from .harness import Session, cmd
 
-PEOPLE = [{"n": "b", "v": 2}, {"n": "A", "v": 10}, {"n": "c", "v": None}]
-
 
 def people(*stages: Any) -> list[Any]:
     return [

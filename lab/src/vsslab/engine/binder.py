@@ -9,12 +9,11 @@ engine.  Order: named arguments, positional ones, leftovers, the choice of a set
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import convert, signatures
+from . import convert, patterns, signatures
 from .convert import CannotConvert
 from .errors import ErrorInfo, Origin, PowerShellError
 from .signatures import COMMON_NAMES, VARIABLE_NAMES, Parameter, Signature
@@ -37,6 +36,15 @@ _VARIABLES = (
     "A variable that cannot be referenced in restricted language mode or a Data section is being referenced. Variables "
     "that can be referenced include the following: $PSCulture, $PSUICulture, $true, $false, $null."
 )
+_LACKING = (
+    "The input object cannot be bound because it did not contain the information required to bind all mandatory "
+    "parameters:"
+)
+_NULL_IN_SET = (
+    "The argument is null, empty, or an element of the argument collection contains a null value. Supply a "
+    "collection that does not contain any null values and then try the command again."
+)
+_THINGS = frozenset({"ciminstance", "process", "servicecontroller"})
 Given = tuple[str | None, Any]
 
 
@@ -70,6 +78,7 @@ class Binder:
         self._expects_input = expects_input
         self.binding = Binding(signature, origin, candidates=list(signature.sets))
         self._waiting: list[Parameter] | None = None
+        self._object: Any = None  # the object of the pipeline that is being bound
 
     def _fail(self, error_id: str, message: str, *, exception: str = _EXCEPTION, target: Any = None) -> PowerShellError:
         category = "InvalidArgument" if exception == _EXCEPTION else "InvalidData"
@@ -181,7 +190,10 @@ class Binder:
             self._validate_set(parameter, parameter.values, converted)
         if parameter.allowed or parameter.pattern is not None:
             self._validate_role(parameter, converted)
+        self._validate_range(parameter, converted)
         kind = convert.normal(parameter.type)
+        if kind in _THINGS and not parameter.mandatory_anywhere:
+            self._validate_things(parameter, converted)
         free = f"{self._signature.name}.{parameter.name}" in signatures.table("allow_empty")
         if not parameter.mandatory_anywhere or free or kind in {"object", "switchparameter"}:
             return
@@ -199,14 +211,42 @@ class Binder:
             raise self._fail(f"ParameterArgumentValidationError{what[0]}", "Cannot bind argument to parameter "
                              f"'{parameter.name}' because it is {what[1]}.", exception=_VALIDATION)  # fmt: skip
 
+    def _validate_things(self, parameter: Parameter, converted: Any) -> None:
+        """The ValidateNotNull of parameters that take objects of the host."""
+        if converted is None or (isinstance(converted, list) and any(each is None for each in converted)):
+            raise self._fail("ParameterArgumentValidationError", f"Cannot validate argument on parameter "
+                             f"'{parameter.name}'. The argument is null. Provide a valid value for the argument, and "
+                             "then try running the command again.", exception=_VALIDATION)  # fmt: skip
+
+    def _validate_range(self, parameter: Parameter, converted: Any) -> None:
+        """The ValidateRange that a command's own table row has for the parameter."""
+        ranges = signatures.table("ranges")
+        bounds = ranges.get(f"{self._signature.name}.{parameter.name}", ranges.get(f"*.{parameter.name}"))
+        if bounds is None or converted is None:
+            return
+        for each in converted if isinstance(converted, list) else [converted]:
+            if not bounds[0] <= each <= bounds[1]:
+                low = each < bounds[0]
+                limit, than, wanted = (bounds[0], "less", "greater") if low else (bounds[1], "greater", "less")
+                kind = "minimum" if low else "maximum"
+                raise self._fail(
+                    "ParameterArgumentValidationError",
+                    f"Cannot validate argument on parameter '{parameter.name}'. The {text_of(each)} argument is {than} "
+                    f"than the {kind} allowed range of {limit}. Supply an argument that is {wanted} than or equal to "
+                    f"{limit} and then try the command again.",
+                    exception=_VALIDATION,
+                )
+
     def _validate_role(self, parameter: Parameter, converted: Any) -> None:
-        """What a role says of a parameter; with a set and a pattern (of two roles) one of them is enough."""
+        """What a role says of a parameter; where it has a pattern, that alone counts."""
         texts = [text_of(each) for each in (converted if isinstance(converted, list) else [converted])]
         pattern = parameter.pattern
         if pattern is not None:
-            fits = re.compile(pattern, re.IGNORECASE)
+            try:
+                fits = patterns.expression(pattern)
+            except patterns.BadExpression:  # a role's own mistake must not let anything through
+                fits = patterns.NOTHING
             texts = [each for each in texts if not fits.search(each)]
-            texts = [each for each in texts if each.lower() not in {one.lower() for one in parameter.allowed}]
             if texts:
                 raise self._fail(
                     "ParameterArgumentValidationError",
@@ -216,10 +256,13 @@ class Binder:
                     exception=_VALIDATION,
                 )
             return
-        self._validate_set(parameter, parameter.allowed, texts)
+        self._validate_set(parameter, parameter.allowed, converted if converted is None else texts)
 
     def _validate_set(self, parameter: Parameter, values: Sequence[str], converted: Any) -> None:
         allowed = {each.lower() for each in values}
+        if converted is None or (isinstance(converted, list) and None in converted):
+            raise self._fail("ParameterArgumentValidationError", f"Cannot validate argument on parameter "
+                             f"'{parameter.name}'. {_NULL_IN_SET}", exception=_VALIDATION)  # fmt: skip
         for each in converted if isinstance(converted, list) else [converted]:
             if text_of(each).lower() not in allowed:
                 raise self._fail(
@@ -314,15 +357,16 @@ class Binder:
 
     # -- pipeline input --------------------------------------------------------------------------------------------
     def bind_input(self, value: Any) -> Binding:
-        """A binding with one object of the pipeline; PowerShellError InputObjectNotBound when no parameter takes it."""
-        before = self.binding
+        """A binding with one object of the pipeline; PowerShellError (InputObjectNotBound, a validation) when not."""
+        before, self._object = self.binding, value
         self.binding = Binding(before.signature, before.origin, dict(before.values), list(before.candidates))
         try:
             if not self._take(value):
                 raise self._fail("InputObjectNotBound", _NOT_BOUND, target=value)
             open_sets = [each for each in self.binding.candidates if not self.binding.missing(each)]
             if not open_sets:
-                self._missing(self.binding.missing(self.binding.set_name))
+                lacking = " ".join(self.binding.missing(self.binding.set_name))
+                raise self._fail("InputObjectMissingMandatory", f"{_LACKING}  {lacking}", target=value)
             self._choose(open_sets)
             return self.binding
         finally:
@@ -361,14 +405,18 @@ class Binder:
             return False
         try:
             self._store(parameter, value)
-        except PowerShellError:
+        except PowerShellError as problem:
             self.binding.values.pop(parameter.name, None)
+            if problem.info.exception == _VALIDATION:  # the value fits and is not wanted: told, not tried elsewhere
+                raise PowerShellError(replace(problem.info, target=self._object)) from None
             return False
         self.binding.from_input.add(parameter.name)
         return True
 
 
 def _property_of(value: Any, parameter: Parameter) -> tuple[bool, Any]:
+    if isinstance(plain(value), dict):
+        return False, None  # the keys of a hashtable are no properties (measured)
     for name in (parameter.name, *parameter.aliases):
         found, inner = lookup(value, name)
         if found and not isinstance(plain(value), (str, list, tuple)):

@@ -16,10 +16,17 @@ from vsslab.windows.errors import WinError
 
 from . import ciminstances as ci
 from .command import Call
-from .values import Obj, Wildcard, has_wildcard, text_of
+from .values import EnumValue, Obj, Wildcard, has_wildcard, text_of
 
+STORAGE = "ROOT/Microsoft/Windows/Storage"
 JOB_FAILED = "Microsoft.PowerShell.Cmdletization.Cim.CimJobException"
+_GENERATED = "Microsoft.PowerShell.Cmdletization.GeneratedTypes"
 T = TypeVar("T")
+
+
+def enum_value(name: str, number: int, kind: str) -> EnumValue:
+    """A value of one of the enumerations that CDXML modules bring, such as Disk.BusType."""
+    return EnumValue(name, number, f"{_GENERATED}.{kind}")
 
 
 def instance(class_name: str, namespace: str, own: dict[str, Any], source: Any, key: str) -> Obj:

@@ -65,7 +65,6 @@ class Call:
     sink: Sink
     values: Mapping[str, Any] = field(default_factory=dict)
     set_name: str = ""
-    has_input: bool = False
     reader: object = None
 
     @property

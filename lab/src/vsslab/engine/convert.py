@@ -89,6 +89,7 @@ _FULL_NAMES = {
 _FLAGS = frozenset({"PSMemberTypes", "PSMemberViewTypes", "WaitForServiceTypes"})
 _NUMBER = re.compile(r"\s*([+-]?)(?:0x([0-9a-f]+)|(\d+)(\.\d*)?(?:e([+-]?\d+))?)\s*", re.IGNORECASE)
 _DATE_FORMATS = ("%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %H:%M", "%m/%d/%Y", "%Y-%m-%d")
+_LAST_TICK = 3155378975999999999  # DateTime.MaxValue
 _SPAN = re.compile(r"\s*(-)?(?:(\d+)\.)?(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,7}))?)?\s*")
 
 
@@ -198,6 +199,8 @@ def _double(value: Any, type_name: str) -> float:
 def _moment(value: Any, type_name: str) -> datetime.datetime:
     if isinstance(value, datetime.datetime):
         return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LAST_TICK:
+        return datetime.datetime(1, 1, 1) + datetime.timedelta(microseconds=value // 10)
     if not isinstance(value, str):
         raise refused(value, type_name)
     text = value.strip()
@@ -299,6 +302,8 @@ def _enumeration(value: Any, type_name: str, found: tuple[str, dict[str, int]]) 
     full, names = found
     if isinstance(value, EnumValue) and value.name in names:
         return EnumValue(value.name, names[value.name], full)
+    if isinstance(value, str) and re.fullmatch(r"\s*\d{1,9}\s*", value):
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         by_number = next((name for name, number in names.items() if number == value), None)
         if by_number is None:
@@ -378,10 +383,14 @@ def convert(value: Any, parameter: Parameter) -> Any:
             if isinstance(inner, (list, tuple))
             else [_single(value, element)]
         )
+    if isinstance(inner, (list, tuple)) and len(inner) == 1 and enumeration_of(declared) is not None:
+        return _single(inner[0], declared)  # the elements are the flags
     if isinstance(inner, (list, tuple)) and normal(declared) not in {"object", "string"}:
-        raise CannotConvert(
-            refused(value, declared).text, shown=text_of(inner), reason="Specified method is not supported."
-        )
+        if normal(declared) in {"boolean", "switchparameter"}:  # these are told the type, and no reason
+            kind = next(iter(getattr(inner, "types", ())), "System.Object[]")
+            raise CannotConvert(refused(value, declared).text, shown=kind)
+        shown = text_of(inner)
+        raise CannotConvert(refused(value, declared).text, shown=shown, reason="Specified method is not supported.")
     if (
         value is None
         and normal(declared) not in _INTEGERS

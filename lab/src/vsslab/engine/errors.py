@@ -18,6 +18,8 @@ from . import signatures
 from .clixml import to_wire
 from .values import EnumValue, short_type, text_of
 
+BAD_ARGUMENT = "System.Management.Automation.PSArgumentException"
+"""What the engine throws for an argument that it cannot use."""
 CATEGORIES = {
     "NotSpecified": 0, "OpenError": 1, "CloseError": 2, "DeviceError": 3, "DeadlockDetected": 4, "InvalidArgument": 5,
     "InvalidData": 6, "InvalidOperation": 7, "InvalidResult": 8, "InvalidType": 9, "MetadataError": 10,

@@ -86,6 +86,10 @@ def registry_path(call: Call, path: str) -> str | None:
     """The key that a path means ('HKLM:\\...', 'Registry::HKEY_...'); None for a path of the file system."""
     found = re.match(r"([A-Za-z]+):\\?(.*)", path)
     if _REGISTRY.match(path):
+        if not call.runspace.sees_provider("Registry"):  # named outright: no drive is looked for
+            kind = "System.Management.Automation.ProviderNotFoundException"
+            words = "Cannot find a provider with the name 'Registry'."
+            raise call.fail(words, "ProviderNotFound", "ObjectNotFound", target="Registry", exception=kind)
         return _REGISTRY.sub("", path).rstrip("\\")
     if found is None or found[1].lower() not in HIVES:
         return None

@@ -17,11 +17,12 @@ import re
 import uuid
 from typing import Any
 
+from vsslab.labtime import UTC
+
 from .values import (
     I64,
     INT32_MAX,
     INT32_MIN,
-    UTC,
     EnumValue,
     Obj,
     ScriptText,
@@ -36,12 +37,21 @@ from .values import (
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _ESCAPED = re.compile("[\x00-\x1f\"\\\\'<>&\x85\u2028\u2029]")
+_LAST_MILLISECOND = 253402300799999  # of year 9999
 _DATE = re.compile(r"/Date\((-?\d+)(?:[+-]\d{4})?\)/")
 Node = Any  # nested lists, dicts and literals (str of ready JSON text)
 
 
 class JsonError(ValueError):
     """The text is no JSON, in the words of the cmdlet."""
+
+
+class DuplicateKeys(JsonError):
+    """An object's names differ in case only: a PSCustomObject cannot hold both."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__("Cannot convert the JSON string because a dictionary that was converted from the string "
+                         f"contains the duplicated keys '{first}' and '{second}'.")  # fmt: skip
 
 
 def milliseconds(moment: datetime.datetime) -> int:
@@ -138,18 +148,29 @@ def loads(text: str) -> Any:
     """What ConvertFrom-Json of 5.1 makes of a text: PSCustomObjects, lists, numbers; /Date(ms)/ become dates."""
     try:
         return _loaded(json.loads(text))
+    except JsonError:
+        raise
     except (ValueError, RecursionError):
         raise JsonError(f"Invalid JSON primitive: {text.strip()[:40]}.") from None
 
 
 def _loaded(value: Any) -> Any:
     if isinstance(value, dict):
+        known: dict[str, str] = {}
+        for name in map(str, value):
+            if name.lower() in known:
+                raise DuplicateKeys(known[name.lower()], name)
+            known[name.lower()] = name
         return custom({str(name): _loaded(each) for name, each in value.items()})
     if isinstance(value, list):
         return [_loaded(each) for each in value]
     if isinstance(value, str):
         found = _DATE.fullmatch(value)
+        if found and abs(int(found[1])) > _LAST_MILLISECOND:
+            raise JsonError("Value to add was out of range.")
         return _EPOCH + datetime.timedelta(milliseconds=int(found[1])) if found else value
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return float(value)  # beyond Int64; the laboratory has no Decimal, which 5.1 tries first
     if isinstance(value, int) and not isinstance(value, bool) and not INT32_MIN <= value <= INT32_MAX:
         return I64(value)
     return value

@@ -9,16 +9,21 @@ Source: .NET API pages of String, DateTime, TimeSpan and Object; everything else
 from __future__ import annotations
 
 import datetime
+import functools
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from . import signatures
 from .command import Call
-from .values import Obj, enumerate_output, lookup, plain, text_of
+from .errors import BAD_ARGUMENT
+from .values import Obj, Wildcard, enumerate_output, has_wildcard, lookup, members, net_type, plain, text_of
 
 
 def _substring(value: str, *args: Any) -> str:
     start = int(args[0])
+    if start < 0 or (len(args) > 1 and int(args[1]) < 0):
+        raise ValueError("StartIndex cannot be less than zero." if start < 0 else "Length cannot be less than zero.")
     if start > len(value) or (len(args) > 1 and start + int(args[1]) > len(value)):
         raise ValueError("Index and length must refer to a location within the string.")
     return value[start : start + int(args[1])] if len(args) > 1 else value[start:]
@@ -85,6 +90,32 @@ def _methods(value: Any) -> dict[str, Callable[..., Any]]:
     return _DATE if isinstance(inner, datetime.datetime) else _ANY
 
 
+@functools.cache
+def _known_methods() -> frozenset[str]:
+    return frozenset(name.lower() for name in signatures.table("methods"))
+
+
+def _may_be_method(value: Any, name: str) -> bool:
+    """True when the .NET type may have such a method: what has side effects on a host must not pass for nothing."""
+    inner = plain(value)
+    known: frozenset[str] = _known_methods()
+    return name.lower() in known and not (isinstance(inner, Obj) and inner.custom)
+
+
+def _resolved(call: Call, value: Any, name: str) -> str | None:
+    """The member that a name or pattern means; None when it is several, which is reported."""
+    if not has_wildcard(name):
+        return name
+    known = dict.fromkeys([*members(value), *_methods(value)])
+    found = [each for each in known if Wildcard(name).matches(each)]
+    if len(found) > 1:
+        call.error(f'Input name "{name}" is ambiguous. It can be resolved to multiple matched members. Possible '
+                   f"matches include: {' '.join(found)}.", "AmbiguousPropertyOrMethodName", "InvalidArgument",
+                   target=value, exception=BAD_ARGUMENT)  # fmt: skip
+        return None
+    return found[0] if found else name
+
+
 def invoke_member(call: Call, value: Any, name: str, arguments: Any) -> Iterator[Any]:
     """The value of a property, or the result of a method; null for a member that there is not, as the engine does.
 
@@ -94,18 +125,21 @@ def invoke_member(call: Call, value: Any, name: str, arguments: Any) -> Iterator
         yield None
         return
     args = list(enumerate_output(arguments)) if arguments is not None else []
-    method = _methods(value).get(name.lower())
-    present, inner = lookup(value, name)
+    resolved = _resolved(call, value, name)
+    if resolved is None:
+        return
+    method = _methods(value).get(resolved.lower())
+    present, inner = lookup(value, resolved)
     if present and not args:
         yield inner
         return
-    if method is None:
-        if (
-            isinstance(plain(value), Obj)
-            and (args or not present)
-            and re.match(r"(?i)(get|set|open|copy|delete|move|create)", name)
-        ):
-            raise call.refuse(f"the method {name} of {text_of(value)} objects")
+    if method is None or (present and args):
+        if not present and _may_be_method(value, resolved):
+            raise call.refuse(f"the method {resolved} of {net_type(value)} objects")
+        if args:
+            call.error(f'Input name "{name}" cannot be resolved to a method.', "MethodNotFound", "InvalidArgument",
+                       target=value, exception=BAD_ARGUMENT)  # fmt: skip
+            return
         yield None
         return
     try:

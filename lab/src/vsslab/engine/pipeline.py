@@ -19,7 +19,7 @@ from .clixml import to_wire
 from .command import Call, Sink, StopUpstream
 from .errors import ErrorInfo, Origin, PipelineStopped, PowerShellError, record
 from .signatures import Signature
-from .values import text_of
+from .values import BadWildcard, text_of
 
 if TYPE_CHECKING:
     from .runspace import Runspace
@@ -96,7 +96,7 @@ class CmdletStage:
         self.next: Stage | None = None
         self._takes_input = piped
         shown = shown or signature
-        self._binder = Binder(shown, _origin(shown, asked), expects_input=self._takes_input)
+        self._binder = Binder(shown, _origin(shown, asked), expects_input=piped)
         self._asked = asked
         self._behaviour = commands.make(signature.name)
         self._call: Call | None = None
@@ -117,7 +117,6 @@ class CmdletStage:
             self._context.sink,
             self._binding.values,
             self._binding.set_name,
-            self._takes_input,
             self,
         )
 
@@ -149,6 +148,10 @@ class CmdletStage:
         """What Windows refuses unexpectedly (a file that went away meanwhile) ends the statement."""
         try:
             yield
+        except BadWildcard as problem:
+            raise PowerShellError(ErrorInfo(str(problem), "WildcardPattern_Invalid", "InvalidArgument", None,
+                                            "System.Management.Automation.WildcardPatternException",
+                                            self.origin)) from None  # fmt: skip
         except WinError as problem:
             words = problem.localized(self._context.runspace.host.language.tag)
             kind = "System.IO.IOException"
@@ -170,9 +173,7 @@ class CmdletStage:
         try:
             bound = self._binder.bind_input(value)
         except PowerShellError as problem:
-            if problem.info.id != "InputObjectNotBound":
-                raise
-            self._report(problem.info)
+            self._report(problem.info)  # one object that does not fit ends nothing
             return
         before = call.values
         call.values, call.set_name = bound.values, bound.set_name

@@ -97,10 +97,10 @@ def _proxy(signature: Signature, rules: Iterable[ParameterRule]) -> Signature:
 
 
 def _bounded(parameter: Parameter, rules: list[ParameterRule]) -> Parameter:
-    """The parameter under its rules; one rule without bounds lets everything through."""
+    """The parameter under its rules: one without bounds lets everything through, a pattern overrides every set."""
     if any(not rule.values and rule.pattern is None for rule in rules) or not rules:
         return parameter
-    values = tuple(value for rule in rules for value in rule.values)
     patterns = [rule.pattern for rule in rules if rule.pattern is not None]
+    values = () if patterns else tuple(value for rule in rules for value in rule.values)
     return replace(parameter, allowed=values, pattern="|".join(f"(?:{each})" for each in patterns)
                    if len(patterns) > 1 else patterns[0] if patterns else None)  # fmt: skip

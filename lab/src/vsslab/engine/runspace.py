@@ -162,6 +162,9 @@ class Runspace:
         try:
             path = self.host.processes.find(asked.name, self.location)
         except WinError:
+            implied = f"Get-{asked.name}"  # the engine's last try with a name that has no verb (measured)
+            if "-" not in asked.name and "\\" not in asked.name and self.resolve(implied)[0] is not None:
+                return self._stage(context, replace(asked, name=implied), piped=piped)
             raise PowerShellError(self._unknown(asked.name)) from None
         if self.restriction is not None and not self.restriction.program(path):
             raise PowerShellError(self._unknown(asked.name))

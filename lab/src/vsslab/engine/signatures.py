@@ -16,9 +16,8 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
-import yaml
+from vsslab import tables
 
-ALL_SETS = "__AllParameterSets"
 _COMMON = (
     ("Verbose", "SwitchParameter", ("vb",)),
     ("Debug", "SwitchParameter", ("db",)),
@@ -34,7 +33,6 @@ _COMMON = (
 )
 COMMON_NAMES = frozenset(name for name, _, _ in _COMMON)
 VARIABLE_NAMES = frozenset(name for name in COMMON_NAMES if name.endswith("Variable"))
-ACTION_PREFERENCES = ("SilentlyContinue", "Stop", "Continue", "Inquire", "Ignore", "Suspend")
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def _syntax(parameter: Parameter, place: Place) -> str:
 def _tables() -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     folder = resources.files(__package__) / "data"
     cmdlets = json.loads((folder / "cmdlets.json").read_text(encoding="utf-8"))["cmdlets"]
-    extra = yaml.safe_load((folder / "commands.yml").read_text(encoding="utf-8"))
+    extra = tables.load("vsslab.engine", "data/commands.yml")
     return MappingProxyType(cmdlets), MappingProxyType(extra)
 
 

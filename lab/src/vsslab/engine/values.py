@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-UTC = datetime.timezone.utc
+from vsslab.labtime import UTC
+
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
 CUSTOM_OBJECT = ("System.Management.Automation.PSCustomObject", "System.Object")
 _EPOCH_TICKS = datetime.datetime(1, 1, 1, tzinfo=UTC)
@@ -232,7 +233,7 @@ def text_of(value: Any) -> str:
     if isinstance(value, float):
         return number_text(value)
     if isinstance(value, datetime.datetime):
-        return value.strftime("%m/%d/%Y %H:%M:%S")
+        return f"{value:%m/%d}/{value.year:04d} {value:%H:%M:%S}"
     if isinstance(value, datetime.timedelta):
         return span_text(value)
     if isinstance(value, (list, tuple, bytes)):
@@ -273,9 +274,11 @@ def _datetime_members(value: datetime.datetime) -> dict[str, Any]:
 def _span_members(value: datetime.timedelta) -> dict[str, Any]:
     total = value // datetime.timedelta(microseconds=1)
     seconds = value.total_seconds()
+    sign, size = (-1, -value) if total < 0 else (1, value)  # every part has the sign of the whole
     return {
-        "Ticks": I64(total * 10), "Days": value.days, "Hours": value.seconds // 3600,
-        "Milliseconds": value.microseconds // 1000, "Minutes": value.seconds // 60 % 60, "Seconds": value.seconds % 60,
+        "Ticks": I64(total * 10), "Days": sign * size.days, "Hours": sign * (size.seconds // 3600),
+        "Milliseconds": sign * (size.microseconds // 1000), "Minutes": sign * (size.seconds // 60 % 60),
+        "Seconds": sign * (size.seconds % 60),
         "TotalDays": seconds / 86400, "TotalHours": seconds / 3600, "TotalMilliseconds": seconds * 1000,
         "TotalMinutes": seconds / 60, "TotalSeconds": seconds,
     }  # fmt: skip
@@ -293,6 +296,8 @@ def members(value: Any) -> dict[str, Any]:
         return {**own, **dict(value.items())}
     if isinstance(value, str):
         return {"Length": len(value.encode("utf-16-le", "surrogatepass")) // 2}
+    if isinstance(value, SentList):
+        return {"Count": len(value)}  # an ArrayList
     if isinstance(value, (list, tuple, bytes)):
         return {"Length": len(value), "Count": len(value)}
     if isinstance(value, datetime.datetime):
@@ -306,6 +311,17 @@ def members(value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return {"Keys": list(value), "Values": list(value.values()), "Count": len(value)}
     return {}
+
+
+def property_of(value: Any, name: str) -> tuple[bool, Any]:
+    """As `lookup`, but the keys of a dictionary are no properties: so it is for the commands that shape objects in 5.1.
+
+    Source: "Select-Object", "Sort-Object", "Group-Object": hashtables as input since PowerShell 6.
+    """
+    if not isinstance(plain(value), dict):
+        return lookup(value, name)
+    found = {key.lower(): each for key, each in members(value).items()}
+    return name.lower() in found, found.get(name.lower())
 
 
 def lookup(value: Any, name: str) -> tuple[bool, Any]:
@@ -335,6 +351,13 @@ def enumerate_output(value: Any) -> Iterable[Any]:
     return inner if isinstance(inner, (list, tuple)) else (value,)
 
 
+class BadWildcard(ValueError):
+    """The text is no wildcard pattern, in PowerShell's words."""
+
+    def __init__(self, pattern: str) -> None:
+        super().__init__(f"The specified wildcard character pattern is not valid: {pattern}")
+
+
 @dataclass(frozen=True)
 class Wildcard:
     """A PowerShell wildcard pattern: * ? [set] and the backtick that makes the next character plain."""
@@ -346,7 +369,7 @@ class Wildcard:
         return self.expression().fullmatch(text) is not None
 
     def expression(self) -> re.Pattern[str]:
-        """The pattern as a regular expression."""
+        """The pattern as a regular expression; BadWildcard when a set is reversed."""
         out, position = [], 0
         while position < len(self.pattern):
             char = self.pattern[position]
@@ -362,7 +385,10 @@ class Wildcard:
                 position = end + 1
             else:
                 out.append(re.escape(char))
-        return re.compile("".join(out), re.IGNORECASE | re.DOTALL)
+        try:
+            return re.compile("".join(out), re.IGNORECASE | re.DOTALL)
+        except re.error:
+            raise BadWildcard(self.pattern) from None
 
 
 def has_wildcard(text: str) -> bool:

@@ -22,7 +22,7 @@ from vsslab.windows.registry import is_own
 from .. import encodings
 from .. import fileitems as fs
 from ..command import Call, command
-from ..errors import text
+from ..errors import BAD_ARGUMENT, text
 from ..values import Obj, text_of
 from .items import named, targets
 
@@ -75,7 +75,7 @@ def new_item(call: Call) -> None:
                 "specified.",
                 "Argument",
                 "InvalidArgument",
-                exception="System.Management.Automation.PSArgumentException",
+                exception=BAD_ARGUMENT,
             )
 
 
@@ -208,38 +208,30 @@ def _remove(call: Call, stat: FileStat) -> bool:
                         exception="System.ComponentModel.Win32Exception")  # fmt: skip
     if stat.attributes & (_READ_ONLY | _HIDDEN | _SYSTEM) and not stat.is_dir:
         if not call.flag("Force"):
-            call.error(
-                f"Cannot remove item {stat.path}: You do not have sufficient access rights to perform this operation.",
-                "RemoveFileSystemItemUnAuthorizedAccess",
-                "PermissionDenied",
-                target=stat.path,
-                exception=_IO,
-            )
-            return False
+            words = "You do not have sufficient access rights to perform this operation."
+            return _stays(call, stat, words, denied=True)
         _clear(call, stat)
     try:
         if stat.is_dir:
             gone = [_remove(call, each) for each in call.files.listdir(stat.path)]
             if not all(gone):
-                call.error(
-                    f"Cannot remove item {stat.path}: The directory is not empty.",
-                    "RemoveFileSystemItemIOError",
-                    "WriteError",
-                    target=stat.path,
-                    exception=_IO,
-                )
-                return False
+                return _stays(call, stat, "The directory is not empty.")
             call.files.rmdir(stat.path)
         else:
             call.files.remove(stat.path)
     except WinError as problem:
         denied = problem.code == win.ACCESS_DENIED
         words = problem.localized(call.language) if not denied else text("AccessDenied", call.language, stat.path)
-        call.error(f"Cannot remove item {stat.path}: {words}",
-                   "RemoveFileSystemItemUnAuthorizedAccess" if denied else "RemoveFileSystemItemIOError",
-                   "PermissionDenied" if denied else "WriteError", target=stat.path, exception=_IO)  # fmt: skip
-        return False
+        return _stays(call, stat, words, denied=denied)
     return True
+
+
+def _stays(call: Call, stat: FileStat, words: str, *, denied: bool = False) -> bool:
+    """Report an item that was not removed; False, as `_remove` answers then."""
+    error_id, category = (("RemoveFileSystemItemUnAuthorizedAccess", "PermissionDenied") if denied else
+                          ("RemoveFileSystemItemIOError", "WriteError"))  # fmt: skip
+    call.error(f"Cannot remove item {stat.path}: {words}", error_id, category, target=stat.path, exception=_IO)
+    return False
 
 
 def _remove_junction(call: Call, stat: FileStat) -> bool:
@@ -318,7 +310,7 @@ def rename_item(call: Call) -> None:
     goal = name if "\\" in name else child(source.rpartition("\\")[0], name)
     if "\\" in name and fs.absolute(call, name).rpartition("\\")[0].lower() != source.rpartition("\\")[0].lower():
         call.error("Cannot rename the specified target, because it represents a path or device name.", "Argument",
-                   "InvalidArgument", exception="System.Management.Automation.PSArgumentException")  # fmt: skip
+                   "InvalidArgument", exception=BAD_ARGUMENT)  # fmt: skip
         return
     if not call.should_process():
         return

@@ -20,6 +20,7 @@ from vsslab.windows.errors import WinError
 from .. import encodings
 from .. import fileitems as fs
 from ..command import Call, Command, command
+from ..errors import BAD_ARGUMENT
 from ..values import I64, U8, Obj, custom, enumerate_output, net_type, plain, text_of
 from .items import named, targets
 
@@ -227,7 +228,7 @@ class _Writing(Command):
                     "Cannot proceed with byte encoding. When using byte encoding the content must be of type byte.",
                     "ByteEncoding",
                     "InvalidArgument",
-                    exception="System.Management.Automation.PSArgumentException",
+                    exception=BAD_ARGUMENT,
                 )
         return bytes(out)
 

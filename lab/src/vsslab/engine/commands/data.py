@@ -27,18 +27,9 @@ class ConvertToJson(Command):
             self.items.append(value)
 
     def end(self, call: Call) -> None:
-        depth = call.get("Depth", 2)
-        if depth < 1:
-            raise call.fail(
-                f"Cannot validate argument on parameter 'Depth'. The {depth} argument is less than the minimum "
-                "allowed range of 1.",
-                "ParameterArgumentValidationError",
-                "InvalidData",
-                exception="System.Management.Automation.ParameterBindingValidationException",
-            )
         if self.items:
             value = self.items[0] if len(self.items) == 1 else self.items
-            call.write(jsontext.dumps(value, depth=depth, compress=call.flag("Compress")))
+            call.write(jsontext.dumps(value, depth=call.get("Depth", 2), compress=call.flag("Compress")))
 
 
 @command("ConvertFrom-Json")
@@ -55,11 +46,16 @@ class ConvertFromJson(Command):
         try:
             jsontext.loads(self.lines[0] if self.lines else "")
             documents = self.lines
+        except jsontext.DuplicateKeys:
+            documents = self.lines
         except jsontext.JsonError:
             documents = ["\n".join(self.lines)]
         for each in documents:
             try:
                 call.write(jsontext.loads(each))
+            except jsontext.DuplicateKeys as problem:
+                raise call.fail(str(problem), "DuplicateKeysInJsonString", "InvalidOperation",
+                                exception="System.InvalidOperationException") from None  # fmt: skip
             except jsontext.JsonError as problem:
                 raise call.fail(
                     str(problem), "System.ArgumentException", exception="System.ArgumentException"

@@ -11,12 +11,13 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from vsslab.windows import eventquery
 from vsslab.windows.events import Event
 
-from .. import eventquery
 from ..command import Call, command
-from ..convert import with_zone
+from ..convert import CannotConvert, convert, with_zone
 from ..errors import text
+from ..signatures import Parameter
 from ..values import I16, I64, U8, EnumValue, Obj, Wildcard, enumerate_output, text_of
 
 _RECORD = (
@@ -177,10 +178,13 @@ def _by_table(call: Call, table: dict[Any, Any]) -> list[Event]:
     logs, providers = _logs_of_providers(call, names) if names else ([], [])
     if "logname" in wanted:
         logs = _logs(call, [text_of(each) for each in enumerate_output(wanted["logname"])])
-    ids = _numbers(wanted.get("id"))
-    levels = _numbers(wanted.get("level"))
     zone = call.host.clock.zone
-    since, until = (_moment(wanted.get(name), zone) for name in ("starttime", "endtime"))
+    try:
+        ids, levels = _numbers(wanted.get("id")), _numbers(wanted.get("level"))
+        since, until = (_moment(wanted.get(name), zone) for name in ("starttime", "endtime"))
+    except CannotConvert as problem:  # assumed: told as other filters that cannot be
+        raise call.fail(problem.text, "System.Diagnostics.Eventing.Reader.EventLogException",
+                        exception="System.Diagnostics.Eventing.Reader.EventLogException") from None  # fmt: skip
     data = [text_of(each) for each in enumerate_output(wanted["data"])] if "data" in wanted else None
 
     def agrees(event: Event) -> bool:
@@ -195,14 +199,17 @@ def _by_table(call: Call, table: dict[Any, Any]) -> list[Event]:
     ]
 
 
+_NUMBER, _MOMENT = Parameter("Id", "Int32"), Parameter("StartTime", "DateTime")
+
+
 def _numbers(value: Any) -> list[int] | None:
-    return None if value is None else [int(text_of(each)) for each in enumerate_output(value)]
+    return None if value is None else [convert(each, _NUMBER) for each in enumerate_output(value)]
 
 
 def _moment(value: Any, zone: datetime.tzinfo) -> datetime.datetime | None:
     if value is None or isinstance(value, datetime.datetime):
         return None if value is None else with_zone(value, zone)
-    return with_zone(datetime.datetime.fromisoformat(text_of(value).replace("Z", "+00:00")), zone)
+    return with_zone(convert(value, _MOMENT), zone)
 
 
 def _list_logs(call: Call) -> None:

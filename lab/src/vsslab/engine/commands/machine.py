@@ -17,14 +17,13 @@ from vsslab.windows.errors import WinError
 from vsslab.windows.volumes import Volume
 from vsslab.windows.zones import zone_of
 
+from .. import cdxml, signatures
 from .. import ciminstances as ci
-from .. import signatures
 from ..command import Call, command
 from ..convert import with_zone
 from ..errors import text
 from ..values import U32, U64, Char, EnumValue, Obj, Version, Wildcard, has_wildcard
 
-_STORAGE = "ROOT/Microsoft/Windows/Storage"
 _DRIVE_TYPES = {2: ("Removable", 2), 3: ("Fixed", 3), 5: ("CD-ROM", 5)}
 _PARTS = ("Year", "Month", "Day", "Hour", "Minute", "Second")
 _PATTERNS = {
@@ -299,7 +298,7 @@ def _volume(volume: Volume) -> Obj:
         "SizeRemaining": U64(volume.free()),
     }
     return Obj(
-        ci.types_of("MSFT_Volume", _STORAGE),
+        ci.types_of("MSFT_Volume", cdxml.STORAGE),
         own,
         {"PSComputerName": None},
         text=f'MSFT_Volume (ObjectId = "{volume.device_id}")',

@@ -13,9 +13,11 @@ from typing import Any
 
 from .. import compare
 from ..command import Call, Command, StopUpstream, command
+from ..errors import BAD_ARGUMENT, PowerShellError
 from ..members import invoke_member
 from ..values import (
     CUSTOM_OBJECT,
+    BadWildcard,
     Obj,
     Secret,
     Wildcard,
@@ -26,6 +28,7 @@ from ..values import (
     members,
     net_type,
     plain,
+    property_of,
     text_of,
 )
 
@@ -48,7 +51,7 @@ def chosen(value: Any, names: list[str], exclude: list[str]) -> dict[str, Any]:
         found = [key for key in members(value) if Wildcard(name).matches(key)] if has_wildcard(name) else [name]
         for each in found:
             if not any(Wildcard(pattern).matches(each) for pattern in exclude):
-                present, inner = lookup(value, each)
+                present, inner = property_of(value, each)
                 spelt = next((key for key in members(value) if key.lower() == each.lower()), each) if present else each
                 out.setdefault(spelt, inner)
     return out
@@ -75,12 +78,12 @@ class SelectObject(Command):
 
     def __init__(self) -> None:
         self.seen = 0
-        self.written = 0
+        self.taken = 0
         self.waiting: deque[Any] = deque()
         self.before: list[Any] = []
 
     def process(self, call: Call) -> None:
-        if call.has("InputObject"):
+        if call.get("InputObject") is not None:  # nulls do not count
             self._one(call, call.get("InputObject"))
 
     def _one(self, call: Call, value: Any) -> None:
@@ -97,10 +100,11 @@ class SelectObject(Command):
             return
         if position < call.get("Skip", 0):
             return
-        if call.has("First") and self.written >= call.get("First"):
+        if call.has("First") and self.taken >= call.get("First"):
             raise StopUpstream(call.reader)
+        self.taken += 1  # before -Unique has its say
         self._emit(call, value)
-        if call.has("First") and self.written >= call.get("First") and not call.flag("Wait"):
+        if call.has("First") and self.taken >= call.get("First") and not call.flag("Wait"):
             raise StopUpstream(call.reader)
 
     def _hold(self, call: Call, value: Any) -> None:
@@ -123,7 +127,6 @@ class SelectObject(Command):
                 if any(_same(each, other) for other in self.before):
                     continue
                 self.before.append(each)
-            self.written += 1
             call.write(each)
 
     def _shaped(self, call: Call, value: Any) -> list[Any]:
@@ -139,14 +142,14 @@ class SelectObject(Command):
 
     def _expanded(self, call: Call, value: Any, names: list[str]) -> list[Any]:
         name = call.get("ExpandProperty")
-        present, inner = lookup(value, name)
+        present, inner = property_of(value, name)
         if not present:
             call.error(
                 f'Property "{name}" cannot be found.',
                 "ExpandPropertyNotFound",
                 "InvalidArgument",
                 target=value,
-                exception="System.Management.Automation.PSArgumentException",
+                exception=BAD_ARGUMENT,
                 target_type="PSObject",
             )
             return []
@@ -173,25 +176,25 @@ def _same(left: Any, right: Any) -> bool:
 
 @command("Sort-Object", only=("Property", "Descending", "Unique", "InputObject", "CaseSensitive"))
 class SortObject(Command):
-    """Everything in order; objects without the property come first."""
+    """Everything in order but nulls; objects without the property come last, whichever way it goes."""
 
     def __init__(self) -> None:
         self.items: list[Any] = []
 
     def process(self, call: Call) -> None:
-        if call.has("InputObject"):
+        if call.get("InputObject") is not None:
             self.items.append(call.get("InputObject"))
 
     def end(self, call: Call) -> None:
         names = property_names(call, call.get("Property"))
         case, descending = call.flag("CaseSensitive"), call.flag("Descending")
 
-        def order(value: Any) -> list[compare.SortKey]:
-            parts = [lookup(value, name)[1] for name in names] if names else [value]
-            return [compare.SortKey(each, case=case) for each in parts]
+        def order(value: Any) -> list[tuple[bool, compare.SortKey]]:
+            parts = [property_of(value, name) for name in names] if names else [(True, value)]
+            return [(present == descending, compare.SortKey(each, case=case)) for present, each in parts]
 
         ordered = sorted(self.items, key=order, reverse=descending)
-        previous: list[compare.SortKey] | None = None
+        previous: list[tuple[bool, compare.SortKey]] | None = None
         for each in ordered:
             key = order(each)
             if not (call.flag("Unique") and key == previous):
@@ -222,16 +225,64 @@ def where_object(call: Call) -> None:
     value = call.get("InputObject")
     if not call.has("Property"):
         raise call.refuse("Where-Object with a script block")
-    operator = next((name for name in compare.OPERATORS if call.flag(name)), None)
-    present, inner = lookup(value, call.get("Property"))
+    operator = next((name for name in ("Is", "IsNot", *compare.OPERATORS) if call.has(name)), None)
+    if (operator is None) == call.has("Value"):
+        raise _half_a_comparison(call, operator)
+    found = _filtered_property(call, value)
+    if found is None:
+        return
+    inner = found[0]
     if operator is None:
         agrees = compare.truth(inner)
     elif operator in {"Is", "IsNot"}:
         raise call.refuse(f"Where-Object -{operator}")
     else:
-        agrees = compare.OPERATORS[operator](inner if present else None, call.get("Value", True))
+        agrees = _agrees(call, operator, value, inner)
     if agrees:
         call.write(value)
+
+
+def _half_a_comparison(call: Call, operator: str | None) -> PowerShellError:
+    """An operator without a value, or a value without an operator."""
+    error_id, words = (
+        ("OperatorNotSpecified", "An operator is required to compare the two specified values. Include a valid "
+         "operator in the command, and then try the command again. For example, Get-Process | Where-Object -Property "
+         "Name -eq Idle") if operator is None else
+        ("ValueNotSpecifiedForWhereObject", "The specified operator requires both the -Property and -Value "
+         "parameters. Provide values for both parameters, and then try the command again.")
+    )  # fmt: skip
+    return call.fail(words, error_id, "InvalidArgument", exception=BAD_ARGUMENT)
+
+
+def _filtered_property(call: Call, value: Any) -> tuple[Any] | None:
+    """The value of the property that is filtered by, which may be a pattern of one; None when it means several."""
+    name = call.get("Property")
+    if not has_wildcard(name):
+        return (lookup(value, name)[1],)
+    names = [each for each in members(value) if Wildcard(name).matches(each)]
+    if len(names) > 1:
+        call.error(f'Input name "{name}" is ambiguous. It can be resolved to multiple matched members. Possible '
+                   f"matches include: {' '.join(names)}.", "AmbiguousPropertyOrMethodName", "InvalidArgument",
+                   target=value, exception=BAD_ARGUMENT)  # fmt: skip
+        return None
+    return (lookup(value, names[0])[1] if names else None,)
+
+
+def _agrees(call: Call, operator: str, value: Any, inner: Any) -> bool:
+    """What the operator says; an error for each object whose comparison cannot be made."""
+    case, bare = (operator[0], operator[1:]) if operator[0] == "C" and operator[1:2].isupper() else ("I", operator)
+    shown = f"{case}{bare.lower()}"
+    try:
+        return compare.OPERATORS[operator](inner, call.get("Value"))
+    except compare.BadPattern as problem:
+        if problem.unsupported is not None:
+            raise call.refuse(f"{problem.unsupported} in regular expressions") from None
+        call.error(f"The argument to operator '{shown}' is not valid: {problem}.", "BadOperatorArgument",
+                   "InvalidArgument", target=value, exception=BAD_ARGUMENT)  # fmt: skip
+    except (compare.NotComparable, BadWildcard) as problem:
+        call.error(f"The '{shown}' operator failed: {problem}.", "OperatorFailed", "InvalidOperation", target=value,
+                   exception="System.Management.Automation.PSInvalidOperationException")  # fmt: skip
+    return False
 
 
 @command("ForEach-Object", only=("InputObject", "MemberName", "ArgumentList", "WhatIf", "Confirm"))
@@ -251,12 +302,12 @@ class MeasureObject(Command):
         self.values: dict[str, list[Any]] = {}
 
     def process(self, call: Call) -> None:
-        if not call.has("InputObject"):
-            return
         value = call.get("InputObject")
+        if value is None:
+            return
         self.count += 1
         for name in call.texts("Property") or [""]:
-            present, inner = lookup(value, name) if name else (True, value)
+            present, inner = property_of(value, name) if name else (True, value)
             if present and inner is not None:
                 self.values.setdefault(name, []).append(plain(inner))
 
@@ -270,7 +321,7 @@ class MeasureObject(Command):
                     f'The property "{name}" cannot be found in the input for any objects.',
                     "GenericMeasurePropertyNotFound",
                     "InvalidArgument",
-                    exception="System.Management.Automation.PSArgumentException",
+                    exception=BAD_ARGUMENT,
                 )
                 continue
             call.write(Obj(types, {"Count": len(found) if name else self.count, **self._figures(call, found),

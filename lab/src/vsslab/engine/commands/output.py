@@ -75,16 +75,6 @@ def write_progress(call: Call) -> None:
 def start_sleep(call: Call) -> None:
     """Wait; a stop ends it at once."""
     seconds = call.get("Seconds", 0) + call.get("Milliseconds", 0) / 1000
-    if seconds < 0:
-        name = "Seconds" if call.has("Seconds") else "Milliseconds"
-        raise call.fail(
-            f"Cannot validate argument on parameter '{name}'. The {call.get(name)} argument is less than the "
-            "minimum allowed range of 0. Supply an argument that is greater than or equal to 0 and then try the "
-            "command again.",
-            "ParameterArgumentValidationError",
-            "InvalidData",
-            exception="System.Management.Automation.ParameterBindingValidationException",
-        )
     if call.host.clock.sleep(seconds, call.stop):
         raise PipelineStopped
 

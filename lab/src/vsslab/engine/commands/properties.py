@@ -17,13 +17,12 @@ from vsslab.windows.registry import HIVES, Values, is_own
 from .. import convert
 from .. import fileitems as fs
 from ..command import Call, command
-from ..errors import text
+from ..errors import BAD_ARGUMENT, text
 from ..signatures import Parameter
 from ..values import Wildcard, custom, has_wildcard, lookup, plain, text_of
 from .items import named, targets
 
 REGISTRY = "Microsoft.PowerShell.Core\\Registry"
-_ARGUMENT = "System.Management.Automation.PSArgumentException"
 _PATHS = ("Path", "LiteralPath", "Filter", "Include", "Exclude")
 _TEXTS = frozenset({"string", "expandstring"})
 
@@ -62,7 +61,7 @@ def _notes(path: str) -> dict[str, Any]:
 
 def _missing(call: Call, name: str, path: str) -> None:
     call.error(f"Property {name} does not exist at path {path}.", "System.Management.Automation.PSArgumentException",
-               "InvalidArgument", target=name, exception=_ARGUMENT)  # fmt: skip
+               "InvalidArgument", target=name, exception=BAD_ARGUMENT)  # fmt: skip
 
 
 @command("Get-ItemProperty", only=(*_PATHS, "Name"))

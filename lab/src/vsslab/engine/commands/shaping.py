@@ -14,7 +14,7 @@ from typing import Any
 
 from vsslab.windows.errors import WinError
 
-from .. import compare, encodings
+from .. import compare, encodings, patterns
 from .. import fileitems as fs
 from ..command import Call, Command, command
 from ..values import (
@@ -25,6 +25,7 @@ from ..values import (
     members,
     net_type,
     plain,
+    property_of,
     text_of,
 )
 from .content import split_lines
@@ -43,16 +44,25 @@ class CompareObject(Command):
     def __init__(self) -> None:
         self.right: list[Any] = []
 
+    def begin(self, call: Call) -> None:
+        for name in ("ReferenceObject", "DifferenceObject"):
+            if call.has(name) and call.get(name) is None:
+                words = f"Cannot bind argument to parameter '{name}' because it is null."
+                kind = "System.Management.Automation.ParameterBindingValidationException"
+                error_id = "ParameterArgumentValidationErrorNullNotAllowed"
+                raise call.fail(words, error_id, "InvalidData", exception=kind)
+
     def process(self, call: Call) -> None:
         value = call.get("DifferenceObject")
         self.right += value if isinstance(value, list) else [value]
 
     def end(self, call: Call) -> None:
-        if call.has("SyncWindow") and call.get("SyncWindow") < max(len(self.right), len(call.get("ReferenceObject"))):
+        left = call.get("ReferenceObject")
+        if call.has("SyncWindow") and call.get("SyncWindow") < max(len(self.right), len(left)):
             raise call.refuse("Compare-Object -SyncWindow that is smaller than the lists")
         names = property_names(call, call.get("Property"))
         both, missing, right = [], [], list(self.right)
-        for each in call.get("ReferenceObject"):
+        for each in left:
             at = next((at for at, other in enumerate(right) if self._same(call, each, other, names)), None)
             if at is None:
                 missing.append(each)
@@ -96,11 +106,11 @@ class GroupObject(Command):
         self.groups: list[tuple[list[Any], list[Any]]] = []
 
     def process(self, call: Call) -> None:
-        if not call.has("InputObject"):
-            return
         value = call.get("InputObject")
+        if value is None:
+            return
         names = property_names(call, call.get("Property"))
-        keys = [lookup(value, name)[1] for name in names] if names else [value]
+        keys = [property_of(value, name)[1] for name in names] if names else [value]
         case = call.flag("CaseSensitive")
         for known, inside in self.groups:
             if all(compare.SortKey(a, case=case) == compare.SortKey(b, case=case)
@@ -217,12 +227,14 @@ class SelectString(Command):
         self.found = False
 
     def begin(self, call: Call) -> None:
-        flags = 0 if call.flag("CaseSensitive") else re.IGNORECASE
         self.patterns = []
         for each in call.texts("Pattern"):
             try:
-                self.patterns.append((each, re.compile(re.escape(each) if call.flag("SimpleMatch") else each, flags)))
-            except re.error:
+                wanted = re.escape(each) if call.flag("SimpleMatch") else each
+                self.patterns.append((each, patterns.expression(wanted, case=call.flag("CaseSensitive"))))
+            except patterns.BadExpression as problem:
+                if problem.unsupported is not None:
+                    raise call.refuse(f"{problem.unsupported} in regular expressions") from None
                 raise call.fail(f"The string {each} is not a valid regular expression.", "InvalidRegex",
                                 "InvalidArgument", exception="System.ArgumentException") from None  # fmt: skip
 

@@ -18,17 +18,12 @@ from vsslab.windows.shares import Share
 
 from .. import cdxml
 from ..command import Call, command
-from ..values import U32, EnumValue, Obj, Secret
+from ..values import U32, Obj, Secret
 
 _NAMESPACE = "ROOT/Microsoft/Windows/SMB"
 _SHARE, _MAPPING, _CONNECTION = "MSFT_SmbShare", "MSFT_SmbMapping", "MSFT_SmbConnection"
-_GENERATED = "Microsoft.PowerShell.Cmdletization.GeneratedTypes"
 _KINDS = {"": ("FileSystemDirectory", 0), "IPC$": ("InterprocessCommunication", 2)}
 _ACL = ("FullAccess", "ChangeAccess", "ReadAccess", "NoAccess")
-
-
-def _enum(name: str, number: int, kind: str) -> EnumValue:
-    return EnumValue(name, number, f"{_GENERATED}.{kind}")
 
 
 def share_object(call: Call, share: Share) -> Obj:
@@ -37,23 +32,23 @@ def share_object(call: Call, share: Share) -> Obj:
     if share.path:
         volume = call.host.files.locate(share.path).volume if call.host.files.exists(share.path) else None
     own: dict[str, Any] = {
-        "AvailabilityType": _enum("NonClustered", 0, "SmbShare.AvailabilityType"),
-        "CachingMode": _enum("Manual", 0, "SmbShare.CachingMode"),
+        "AvailabilityType": cdxml.enum_value("NonClustered", 0, "SmbShare.AvailabilityType"),
+        "CachingMode": cdxml.enum_value("Manual", 0, "SmbShare.CachingMode"),
         "CATimeout": U32(0),
         "ConcurrentUserLimit": U32(share.limit),
         "ContinuouslyAvailable": False,
         "CurrentUsers": U32(0),
         "Description": share.description,
         "EncryptData": False,
-        "FolderEnumerationMode": _enum("Unrestricted", 1, "SmbShare.FolderEnumerationMode"),
+        "FolderEnumerationMode": cdxml.enum_value("Unrestricted", 1, "SmbShare.FolderEnumerationMode"),
         "Name": share.name,
         "Path": share.path,
         "Scoped": False,
         "ScopeName": "*",
         "ShadowCopy": False,
-        "ShareState": _enum("Online", 1, "SmbShare.ShareState"),
-        "ShareType": _enum(*_KINDS.get(share.name.upper(), _KINDS[""]), "SmbShare.ShareType"),
-        "SmbInstance": _enum("Default", 0, "SmbShare.SmbInstance"),
+        "ShareState": cdxml.enum_value("Online", 1, "SmbShare.ShareState"),
+        "ShareType": cdxml.enum_value(*_KINDS.get(share.name.upper(), _KINDS[""]), "SmbShare.ShareType"),
+        "SmbInstance": cdxml.enum_value("Default", 0, "SmbShare.SmbInstance"),
         "Special": share.special,
         "Temporary": False,
         "Volume": volume.device_id if volume is not None else "",
@@ -132,9 +127,9 @@ def grant_access(call: Call) -> None:
             cdxml.failed(call, _SHARE, problem)
             continue
         for entry in call.host.shares.get(share.name).access:
-            own = {"AccessControlType": _enum(*(("Allow", 0) if entry.allow else ("Deny", 1)),
+            own = {"AccessControlType": cdxml.enum_value(*(("Allow", 0) if entry.allow else ("Deny", 1)),
                                               "SmbShareAccessControlEntry.AccessControlType"),
-                   "AccessRight": _enum(entry.right, {"Full": 0, "Change": 1, "Read": 2}[entry.right],
+                   "AccessRight": cdxml.enum_value(entry.right, {"Full": 0, "Change": 1, "Read": 2}[entry.right],
                                         "SmbShareAccessControlEntry.AccessRight"),
                    "AccountName": call.host.users.name_of(entry.sid), "Name": share.name, "ScopeName": "*"}  # fmt: skip
             call.write(cdxml.instance("MSFT_SmbShareAccessControlEntry", _NAMESPACE, own, entry, "AccountName"))
@@ -144,7 +139,7 @@ def grant_access(call: Call) -> None:
 def mapping_object(mapping: Mapping) -> Obj:
     """An MSFT_SmbMapping."""
     own = {"LocalPath": mapping.local, "RemotePath": mapping.remote, "RequireIntegrity": False,
-           "RequirePrivacy": False, "Status": _enum("OK", 0, "SmbMapping.Status")}  # fmt: skip
+           "RequirePrivacy": False, "Status": cdxml.enum_value("OK", 0, "SmbMapping.Status")}  # fmt: skip
     return cdxml.instance(_MAPPING, _NAMESPACE, own, mapping, "RemotePath")
 
 
@@ -217,7 +212,7 @@ def get_connection(call: Call) -> None:
             "Redirected": False,
             "ServerName": each.server,
             "ShareName": each.remote.rpartition("\\")[2],
-            "SmbInstance": _enum("Default", 0, "SmbConnection.SmbInstance"),
+            "SmbInstance": cdxml.enum_value("Default", 0, "SmbConnection.SmbInstance"),
             "UserName": call.user.full_name,
         }
         call.write(cdxml.instance(_CONNECTION, _NAMESPACE, own, each, "ServerName"))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +22,8 @@ from vsslab.windows.volumes import Volume
 from .. import cdxml
 from .. import ciminstances as ci
 from ..command import Call, command
-from ..values import U16, U32, U64, Char, EnumValue, Obj
+from ..values import U16, U32, U64, Char, Obj
 
-_NAMESPACE = "ROOT/Microsoft/Windows/Storage"
-_GENERATED = "Microsoft.PowerShell.Cmdletization.GeneratedTypes"
 _RESERVED, _ALIGNMENT = 16 << 20, 1 << 20
 _BASIC_DATA = "{ebd0a0a2-b9e5-4433-87c0-68b6b72699c7}"
 _PARTITION, _DISK = "MSFT_Partition", "MSFT_Disk"
@@ -73,24 +72,21 @@ def _parts(call: Call) -> list[_Part]:
     return [_Part(number, each) for number, each in enumerate(fixed)]
 
 
-def _enum(name: str, number: int, kind: str) -> EnumValue:
-    return EnumValue(name, number, f"{_GENERATED}.{kind}")
-
-
 def disk_object(part: _Part) -> Obj:
     """An MSFT_Disk."""
     own: dict[str, Any] = {
         "DiskNumber": U32(part.disk), "Number": U32(part.disk), "FriendlyName": "Msft Virtual Disk",
         "SerialNumber": f"{part.volume.serial:08X}", "UniqueId": part.disk_id, "Path": part.disk_id,
-        "BusType": _enum("SAS", 10, "Disk.BusType"), "HealthStatus": _enum("Healthy", 0, "Disk.HealthStatus"),
-        "OperationalStatus": _enum("Online", 0xD010, "Disk.OperationalStatus"),
-        "PartitionStyle": _enum("GPT", 2, "Disk.PartitionStyle"), "NumberOfPartitions": U32(2),
+        "BusType": cdxml.enum_value("SAS", 10, "Disk.BusType"),
+        "HealthStatus": cdxml.enum_value("Healthy", 0, "Disk.HealthStatus"),
+        "OperationalStatus": cdxml.enum_value("Online", 0xD010, "Disk.OperationalStatus"),
+        "PartitionStyle": cdxml.enum_value("GPT", 2, "Disk.PartitionStyle"), "NumberOfPartitions": U32(2),
         "Size": U64(part.disk_size), "AllocatedSize": U64(part.disk_size), "LargestFreeExtent": U64(0),
         "LogicalSectorSize": U32(512), "PhysicalSectorSize": U32(4096), "IsBoot": part.volume.boot,
         "IsSystem": part.volume.system, "IsOffline": False, "IsReadOnly": False, "IsClustered": False,
         "Guid": f"{{{uuid.uuid5(uuid.UUID(part.volume.guid), 'gpt')}}}", "ProvisioningType": U16(2),
     }  # fmt: skip
-    return cdxml.instance(_DISK, _NAMESPACE, own, part, "UniqueId")
+    return cdxml.instance(_DISK, cdxml.STORAGE, own, part, "UniqueId")
 
 
 def partition_object(part: _Part) -> Obj:
@@ -102,9 +98,9 @@ def partition_object(part: _Part) -> Obj:
         "Size": U64(volume.capacity), "Guid": f"{{{volume.guid}}}", "GptType": _BASIC_DATA, "Type": "Basic",
         "IsActive": False, "IsBoot": volume.boot, "IsHidden": False, "IsOffline": False, "IsReadOnly": False,
         "IsShadowCopy": False, "IsSystem": volume.system, "NoDefaultDriveLetter": False,
-        "OperationalStatus": _enum("Online", 1, "Partition.OperationalStatus"), "UniqueId": volume.guid,
+        "OperationalStatus": cdxml.enum_value("Online", 1, "Partition.OperationalStatus"), "UniqueId": volume.guid,
     }  # fmt: skip
-    return cdxml.instance(_PARTITION, _NAMESPACE, own, part, "DiskId")
+    return cdxml.instance(_PARTITION, cdxml.STORAGE, own, part, "DiskId")
 
 
 @command("Get-Disk", only=("Number", "UniqueId", "FriendlyName", "SerialNumber", "Path", "Partition"))
@@ -163,17 +159,22 @@ def _failed(call: Call, code: int) -> None:
     )
 
 
-@command("Add-PartitionAccessPath", only=(*_CHANGING, "AssignDriveLetter"))
-def add_access_path(call: Call) -> None:
-    """A drive letter or an empty folder for a volume."""
+def _change(call: Call, act: Callable[[Call, Volume], int]) -> None:
+    """Change every partition that is meant; `act` answers with a code of StorageWMI, 0 for success."""
     for part in _selected(call):
         if not call.should_process():
             continue
-        code = _DENIED if not call.user.administrator else _add(call, part.volume)
+        code = act(call, part.volume) if call.user.administrator else _DENIED
         if code:
             _failed(call, code)
         elif call.flag("PassThru"):
             call.write(partition_object(part))
+
+
+@command("Add-PartitionAccessPath", only=(*_CHANGING, "AssignDriveLetter"))
+def add_access_path(call: Call) -> None:
+    """A drive letter or an empty folder for a volume."""
+    _change(call, _add)
 
 
 def _add(call: Call, volume: Volume) -> int:
@@ -202,14 +203,7 @@ def _add(call: Call, volume: Volume) -> int:
 @command("Remove-PartitionAccessPath", only=_CHANGING)
 def remove_access_path(call: Call) -> None:
     """Take a drive letter or a mount folder away from a volume; the folder stays."""
-    for part in _selected(call):
-        if not call.should_process():
-            continue
-        code = _DENIED if not call.user.administrator else _remove(call, part.volume)
-        if code:
-            _failed(call, code)
-        elif call.flag("PassThru"):
-            call.write(partition_object(part))
+    _change(call, _remove)
 
 
 def _remove(call: Call, volume: Volume) -> int:

@@ -16,15 +16,14 @@ from typing import Any
 from vsslab.windows.tasks import Task, folder_path
 from vsslab.windows.taskxml import TaskError
 
+from .. import cdxml
 from .. import ciminstances as ci
 from ..command import Call, command
-from ..taskparts import part, xml_of
+from ..taskparts import NAMESPACE, part, xml_of
 from ..values import U32, EnumValue, Obj, Secret, Wildcard, has_wildcard, lookup, text_of
 
-_NAMESPACE = "Root/Microsoft/Windows/TaskScheduler"
 _STATES = {"Disabled": 1, "Queued": 2, "Ready": 3, "Running": 4}
 _STATE_TYPE = "Microsoft.PowerShell.Cmdletization.GeneratedTypes.ScheduledTask.StateEnum"
-_JOB_FAILED = "Microsoft.PowerShell.Cmdletization.Cim.CimJobException"
 _NEVER = datetime.datetime(1999, 11, 30)
 _ONE = ("TaskName", "TaskPath", "InputObject")
 
@@ -33,11 +32,11 @@ def task_object(task: Task) -> Obj:
     """An MSFT_ScheduledTask."""
     definition = task.definition
     actions = [
-        Obj(ci.types_of("MSFT_TaskExecAction", _NAMESPACE),
+        Obj(ci.types_of("MSFT_TaskExecAction", NAMESPACE),
             {"Id": None, "Arguments": each.arguments or None, "Execute": each.command,
              "WorkingDirectory": each.working_directory or None}, text="MSFT_TaskExecAction")
         for each in definition.actions]  # fmt: skip
-    principal = Obj(ci.types_of("MSFT_TaskPrincipal2", _NAMESPACE), {"UserId": task.account.name, "Id": "Author"},
+    principal = Obj(ci.types_of("MSFT_TaskPrincipal2", NAMESPACE), {"UserId": task.account.name, "Id": "Author"},
                     text="MSFT_TaskPrincipal2")  # fmt: skip
     own: dict[str, Any] = {
         "Actions": actions,
@@ -55,7 +54,7 @@ def task_object(task: Task) -> Obj:
         "Version": None,
     }
     return Obj(
-        ci.types_of("MSFT_ScheduledTask", _NAMESPACE),
+        ci.types_of("MSFT_ScheduledTask", NAMESPACE),
         own,
         {"PSComputerName": None},
         text=f'MSFT_ScheduledTask (TaskName = "{task.name}", TaskPath = "{task.path}")',
@@ -103,7 +102,7 @@ def _matching(call: Call) -> list[Task]:
                 "CmdletizationQuery_NotFound_TaskName",
                 "ObjectNotFound",
                 target=wanted,
-                exception=_JOB_FAILED,
+                exception=cdxml.JOB_FAILED,
             )
         found += [each for each in matching if each not in found]
     return found
@@ -187,7 +186,7 @@ def get_task_info(call: Call) -> None:
            "NextRunTime": None if info.next_run is None else clock.local(info.next_run),
            "NumberOfMissedRuns": U32(info.missed_runs), "TaskName": task.name, "TaskPath": task.path}  # fmt: skip
     call.write(
-        Obj(ci.types_of("MSFT_TaskDynamicInfo", _NAMESPACE), own, {"PSComputerName": None}, text="MSFT_TaskDynamicInfo")
+        Obj(ci.types_of("MSFT_TaskDynamicInfo", NAMESPACE), own, {"PSComputerName": None}, text="MSFT_TaskDynamicInfo")
     )
 
 
@@ -233,6 +232,8 @@ def disable_task(call: Call) -> None:
 @command("Export-ScheduledTask", only=_ONE)
 def export_task(call: Call) -> None:
     """A task's XML."""
+    if not call.has("TaskName") and not call.has("InputObject"):
+        raise call.refuse("Export-ScheduledTask without a task")
     _do(call, lambda path, name: call.write(call.host.tasks.get(path, name).xml))
 
 
