@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import random
 import socket
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,12 @@ _ATTEMPTS = 100
 
 
 _FIRST, _LAST = 11, 254
+_TAKEN = "No block of addresses below 127.0.0.0/8 has the ports {ports} free; --port 0 takes others."
+_WHY = {
+    errno.EADDRNOTAVAIL: "This machine has only the address 127.0.0.1, as macOS does; the laboratory needs all of "
+    "127.0.0.0/8, as Linux has them.",
+    errno.EACCES: "The ports {ports} need the rights of an administrator; --port 0 takes others.",
+}
 
 
 class Block:
@@ -28,20 +35,22 @@ class Block:
         self._take()
 
     def _take(self) -> None:
-        dice = random.SystemRandom()
+        dice, reason = random.SystemRandom(), OSError()
         for _ in range(_ATTEMPTS):
             prefix = f"127.{dice.randrange(1, 255)}.{dice.randrange(0, 255)}"
             flag = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             try:
                 flag.bind((f"{prefix}.{_FLAG}", _FLAG_PORT))
                 probe([f"{prefix}.{number}" for number in range(10, 14)], self._ports)
-            except OSError:
+            except OSError as error:
                 flag.close()
+                reason = error
                 continue
             self._flags.append(flag)
             self._prefix, self._next = prefix, _FIRST
             return
-        raise OSError("No block of addresses below 127.0.0.0/8 has its ports free.")
+        ports = " and ".join(map(str, self._ports))
+        raise OSError(_WHY.get(reason.errno or 0, _TAKEN).format(ports=ports))
 
     def address(self) -> str:
         """The next address; OSError when another block is needed and none is free."""

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from vsslab.wire.tls import UPN
+
 _LIFE = datetime.timedelta(days=30)
-_UPN = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")  # user principal name, a UTF8String
 
 
 def make(folder: Path, hosts: Mapping[str, str]) -> tuple[Path, dict[str, HostContext]]:
@@ -112,7 +113,7 @@ def _certificate(
 def _client_certificate(root: x509.Certificate, root_key: ec.EllipticCurvePrivateKey, account: str) -> bytes:
     key = ec.generate_private_key(ec.SECP256R1())
     principal = f"{account}@localhost".encode()
-    names = x509.SubjectAlternativeName([x509.OtherName(_UPN, bytes([0x0C, len(principal)]) + principal)])
+    names = x509.SubjectAlternativeName([x509.OtherName(UPN, bytes([0x0C, len(principal)]) + principal)])
     certificate = (
         _builder(_name(account), root.subject, key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

@@ -12,13 +12,12 @@ from __future__ import annotations
 import argparse
 import collections
 import functools
-import importlib.resources
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
-import yaml
+from vsslab import tables
 
 ROOMS = ("wire", "engine", "programs", "vss", "windows", "")
 SOURCES = ("documented", "recorded", "assumed")
@@ -51,10 +50,7 @@ def entries() -> tuple[Entry, ...]:
 def _table(room: str) -> Iterator[Entry]:
     """A room's table: a list of entries, whose `name` may be a list where they share the rest."""
     package = "vsslab" + (f".{room}" if room else "")
-    file = importlib.resources.files(package).joinpath("data/coverage.yml")
-    if not file.is_file():
-        return
-    for each in yaml.safe_load(file.read_text(encoding="utf-8")):
+    for each in tables.load(package, "data/coverage.yml"):
         fields = {key: str(value) for key, value in each.items() if key != "name"}
         names = each["name"] if isinstance(each["name"], list) else [each["name"]]
         for name in names:

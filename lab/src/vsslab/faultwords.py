@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import difflib
 import functools
-import importlib.resources
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import yaml
+from vsslab import tables
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZES = {"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
@@ -22,8 +21,7 @@ _GLOB = re.compile(r"[*?]")
 @functools.cache
 def table() -> dict[str, Any]:
     """The table: `counters`, `kinds` and `actions` by their names."""
-    text = importlib.resources.files("vsslab").joinpath("data/faults.yml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    data: dict[str, Any] = tables.load("vsslab", "data/faults.yml")
     return data
 
 

@@ -12,6 +12,7 @@ import string
 import threading
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from vsslab.apps.driver import App
 from vsslab.faults import Faults
 from vsslab.labtime import LabTime
 from vsslab.programs import tape
-from vsslab.scenario import AppSpec, FilesSpec, HostSpec
+from vsslab.specs import AppSpec, FilesSpec, HostSpec, VolumeSpec, WriterSpec
 from vsslab.trace import Trace
 from vsslab.windows.clock import Clock
 from vsslab.windows.endpoints import add_endpoint
@@ -64,17 +65,7 @@ def build(
         profile=spec.profile,
         language=spec.language,
         volumes=[_volume(each) for each in spec.volumes],
-        users=[
-            {
-                "name": e.name,
-                "password": passwords[e.name],
-                "administrator": e.administrator,
-                "remote": e.remote,
-                "disabled": e.disabled,
-                "locked": e.locked,
-            }
-            for e in spec.users
-        ],
+        users=[asdict(each) | {"password": passwords[each.name]} for each in spec.users],
         faults=faults,
         trace=trace,
         clock=Clock(spec.time_zone, time=time, **spec.clock),
@@ -100,23 +91,24 @@ def build(
     for files in spec.files if fresh else ():
         seed(host, files)
     for writer in spec.writers:
-        name, display = writer.service_name()
-        _add_service(host, name, display)
-        app = next((e for key, e in host.apps.items() if writer.app and key.lower() == writer.app.lower()), None)
-        host.vss.add_writer(vss.Writer.of(writer.description(), app))
+        _add_writer(host, writer)
     return host
 
 
-def _volume(spec: Any) -> dict[str, Any]:
+def _add_writer(host: Host, spec: WriterSpec) -> None:
+    """A writer, the service that holds it, and the application that it freezes."""
+    name, display = spec.service_name()
+    if not any(each.name.lower() == name.lower() for each in host.services.list()):
+        host.services.add(Service(name, display, "Running", "Auto"))
+    app = next((each for key, each in host.apps.items() if spec.app and key.lower() == spec.app.lower()), None)
+    host.vss.add_writer(vss.Writer.of(spec.description(), app))
+
+
+def _volume(spec: VolumeSpec) -> dict[str, Any]:
     names = ("letter", "label", "file_system", "drive_type", "pagefile", "dirty")
     fields = {name: getattr(spec, name) for name in names}
     fields |= {"mounts": list(spec.mounts), "system": spec.system, "boot": spec.letter == "C"}
     return fields | ({} if spec.capacity is None else {"capacity": spec.capacity})
-
-
-def _add_service(host: Host, name: str, display: str) -> None:
-    if not any(each.name.lower() == name.lower() for each in host.services.list()):
-        host.services.add(Service(name, display, "Running", "Auto"))
 
 
 class _KillSwitch(threading.Event):
@@ -196,3 +188,7 @@ def seed(host: Host, files: FilesSpec) -> None:
         path.write_bytes(content[start : start + dice.randrange(2 * files.bytes)] if number else b"")
         moment = 1_700_000_000 + dice.randrange(60_000_000)
         os.utime(path, (moment, moment))
+    if not host.clock.real:  # what the machine below did has its date
+        now = host.clock.now().timestamp()
+        for made, _, _ in os.walk(root):
+            os.utime(made, (now, now))

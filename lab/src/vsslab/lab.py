@@ -25,7 +25,7 @@ from vsslab.hosts import ByAddress, Hosts
 from vsslab.labtime import LabTime
 from vsslab.refusal import Refusal
 from vsslab.running import MARK, is_running
-from vsslab.scenario import HostSpec, Scenario
+from vsslab.specs import HostSpec, Scenario
 from vsslab.state import Saved
 from vsslab.trace import Trace
 from vsslab.windows.host import Host
@@ -121,7 +121,10 @@ class Lab:
                 _ = self.hosts[name]
         self.ca, self._contexts = certificates.make(self.state / "tls", self.addresses)
         for app in self.apps():
-            app.ready()
+            try:
+                app.ready()
+            except AppError as error:
+                raise LabError(f"{error} It could not begin; what it said is above.") from None
         self._start_wire(self._contexts)
         self._close.callback(self.faults.release)
         self.trace.write("lab", "", state="started", scenario=self.scenario.name, addresses=self.addresses)
@@ -167,7 +170,10 @@ class Lab:
             host.close()
 
     def _take_state(self) -> None:
-        self.state.mkdir(parents=True, exist_ok=True)
+        try:
+            self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except FileExistsError:
+            raise LabError(f"{self.state} is a file; the laboratory wants a folder for its state.") from None
         mark = self.state / MARK
         if not mark.exists() and any(self.state.iterdir()):
             raise LabError(f"The state folder {self.state} holds something else; the laboratory wants one of its own.")

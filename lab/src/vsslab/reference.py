@@ -9,15 +9,12 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.resources
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from vsslab import faultwords, scenario
+from vsslab import faultwords, scenario, tables
 from vsslab.vss.options import Limits, Options
 
 _WRITTEN = (
@@ -33,8 +30,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
 
 def key_texts() -> dict[str, str]:
     """What each key of a scenario means."""
-    text = importlib.resources.files("vsslab").joinpath("data/scenario-keys.yml").read_text(encoding="utf-8")
-    found: dict[str, str] = yaml.safe_load(text)
+    found: dict[str, str] = tables.load("vsslab", "data/scenario-keys.yml")
     return found
 
 

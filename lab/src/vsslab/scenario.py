@@ -8,15 +8,15 @@ from __future__ import annotations
 import datetime
 import importlib.resources
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from vsslab import schema, vss
+from vsslab import schema, tables, vss
 from vsslab.faults import Faults
+from vsslab.faultwords import size
 from vsslab.labtime import UTC
 from vsslab.schema import (
     Field,
@@ -31,23 +31,23 @@ from vsslab.schema import (
     scalar,
     text,
 )
-from vsslab.vss import inbox
+from vsslab.specs import (
+    AppSpec,
+    ConnectionSpec,
+    FilesSpec,
+    HostSpec,
+    Scenario,
+    TimeSpec,
+    UserSpec,
+    VolumeSpec,
+    WriterSpec,
+)
 from vsslab.windows import endpoints
 from vsslab.windows.profile import language_of, profile_of
 from vsslab.windows.volumes import file_systems
 from vsslab.windows.zones import time_zone
 
-__all__ = ["HostSpec", "Scenario", "ScenarioError", "load", "names"]
 ScenarioError = SchemaError
-
-_UNITS = {"": 1, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40}
-
-
-def _size(value: Any) -> int:
-    found = re.fullmatch(r"(\d+)\s*([kmgt]ib)?", str(value).strip().lower())
-    if not found:
-        raise ValueError(f"{value!r} is not a size such as 64 GiB or 4096.")
-    return int(found[1]) * _UNITS[found[2] or ""]
 
 
 def _path(value: Any) -> str:
@@ -56,162 +56,44 @@ def _path(value: Any) -> str:
     return str(value)
 
 
+def _host_name(value: Any) -> str:
+    """Also the name of the folder that the host's files are in: nothing that could lead out of it."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", str(value)):
+        raise ValueError(f"{value!r} is no name of a host: letters, digits, '-', '_' and '.', at most 63.")
+    return str(value)
+
+
+def _not_negative(value: Any) -> Any:
+    if value < 0:
+        raise ValueError(f"{value} is negative.")
+    return value
+
+
+def _positive(value: Any) -> Any:
+    if value <= 0:
+        raise ValueError(f"{value} is not above zero.")
+    return value
+
+
+_APPS = ("bank", "ledger", "mail", "weblog")  # the programs in vsslab.apps
+
+
+def _app_kind(value: Any) -> str:
+    if not str(value).endswith(".py") and value not in _APPS:
+        raise ValueError(f"{value!r} is neither {', '.join(_APPS)} nor the path of a Python program (*.py).")
+    return str(value)
+
+
+def _drive_type(value: Any) -> int:
+    if value not in (2, 3, 5):
+        raise ValueError(f"{value} is not 2 (removable), 3 (local) or 5 (optical).")
+    return int(value)
+
+
 def _address(value: Any) -> str:
     if value != "auto" and not re.fullmatch(r"127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}", str(value)):
         raise ValueError(f"{value!r} is neither auto nor in 127.0.0.0/8, and the laboratory listens nowhere else.")
     return str(value)
-
-
-@dataclass(frozen=True)
-class UserSpec:
-    """An account; without a password one is made up for each run."""
-
-    name: str
-    password: str | None = None
-    administrator: bool = False
-    remote: bool = False
-    disabled: bool = False
-    locked: bool = False
-
-
-@dataclass(frozen=True)
-class VolumeSpec:
-    """A volume; `capacity` in bytes, `drive_type` 2 removable, 3 local, 5 CD."""
-
-    letter: str | None = None
-    label: str = ""
-    file_system: str = "NTFS"
-    capacity: int | None = None
-    drive_type: int = 3
-    mounts: tuple[str, ...] = ()
-    system: bool = False
-    pagefile: bool = False
-    dirty: bool = False
-
-
-@dataclass(frozen=True)
-class WriterSpec:
-    """A writer: a well-known name or a full description; `app` is the application that it freezes."""
-
-    name: str
-    app: str | None = None
-    class_id: str | None = None
-    service: str | None = None
-    display_name: str | None = None
-    components: tuple[Mapping[str, Any], ...] | None = None
-    freeze_limit: float | None = None
-    freeze_events: Mapping[str, Any] | None = None
-    line: int = 0
-
-    def description(self) -> dict[str, Any]:
-        """All keys of the writer, those of the well-known one filled in; without `app`, `display_name` and `line`."""
-        given = {
-            "name": self.name,
-            "class_id": self.class_id,
-            "service": self.service,
-            "components": self.components,
-            "freeze_limit": self.freeze_limit,
-            "freeze_events": self.freeze_events,
-        }
-        known = inbox.description(self.name)
-        return known | {key: value for key, value in given.items() if value is not None}
-
-    def service_name(self) -> tuple[str, str]:
-        """Name and display name of the service that holds the writer."""
-        known = inbox.known_writers().get(self.name.lower(), {})
-        name = str(self.service or known.get("service") or "VSS")
-        return name, str(self.display_name or known.get("display_name") or name)
-
-
-@dataclass(frozen=True)
-class AppSpec:
-    """A live application; `kind` as in vsslab.apps, or the path of a program; `rate` in transactions per second."""
-
-    name: str
-    kind: str
-    folder: str
-    rate: float | None = None
-    process: str | None = None
-
-
-@dataclass(frozen=True)
-class FilesSpec:
-    """Files that are there from the start: one with a text, or a tree of `count` files of about `bytes` each."""
-
-    path: str
-    text: str | None = None
-    count: int = 1
-    bytes: int = 4096
-    depth: int = 3
-
-
-@dataclass(frozen=True)
-class ConnectionSpec:
-    """How the inventory lets Ansible connect."""
-
-    plugin: str = "psrp"
-    scheme: str = "http"
-    auth: str = "ntlm"
-    user: str | None = None
-
-
-@dataclass(frozen=True)
-class HostSpec:
-    """One host of a scenario."""
-
-    name: str
-    profile: str = "server2022"
-    language: str = "en-US"
-    time_zone: str = "UTC"
-    address: str = "auto"
-    domain: str = "WORKGROUP"
-    copy_rate: int | None = None
-    engine: str | None = None  # the folder of a real PowerShell engine, or "interpreter"
-    users: tuple[UserSpec, ...] = ()
-    volumes: tuple[VolumeSpec, ...] = ()
-    writers: tuple[WriterSpec, ...] = ()
-    apps: tuple[AppSpec, ...] = ()
-    files: tuple[FilesSpec, ...] = ()
-    connection: ConnectionSpec = field(default_factory=ConnectionSpec)
-    vss: Mapping[str, Any] = field(default_factory=dict)
-    clock: Mapping[str, Any] = field(default_factory=dict)
-    endpoints: tuple[Mapping[str, Any], ...] = ()
-    tapes: tuple[Mapping[str, Any], ...] = ()
-    authentication: tuple[str, ...] = ()
-    services: tuple[Mapping[str, Any], ...] = ()
-    shares: tuple[Mapping[str, Any], ...] = ()
-    utf8: bool = False
-    restart_seconds: float = 0.0
-    line: int = 0
-
-    @property
-    def user(self) -> UserSpec:
-        """The account the inventory connects with: the connection's, else the first administrator."""
-        wanted = self.connection.user
-        if wanted is not None:
-            return next(each for each in self.users if each.name.lower() == wanted.lower())
-        return next(each for each in self.users if each.administrator)
-
-
-@dataclass(frozen=True)
-class TimeSpec:
-    """The laboratory's time: the machine's, or a virtual one that begins at `start` (aware; None: now)."""
-
-    virtual: bool = False
-    start: datetime.datetime | None = None
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A fleet, its time, and the faults that are set from the start."""
-
-    name: str
-    description: str = ""
-    hosts: tuple[HostSpec, ...] = ()
-    faults: tuple[Mapping[str, Any], ...] = ()
-    time: TimeSpec = TimeSpec()
-    file: str = ""
-    source: str = field(default="", repr=False)
 
 
 _USER_FIELDS: dict[str, Parser | Field] = {"name": Field(text, required=True), "password": text}
@@ -223,8 +105,8 @@ _VOLUME = Record(
         "letter": scalar(str, lambda value: str(value).rstrip(":\\").upper()),
         "label": text,
         "file_system": one_of(*file_systems()),
-        "capacity": scalar((int, str), _size),
-        "drive_type": scalar(int),
+        "capacity": scalar((int, str), size),
+        "drive_type": scalar(int, _drive_type),
         "mounts": items(scalar(str, _path)),
         "system": scalar(bool),
         "pagefile": scalar(bool),
@@ -242,9 +124,9 @@ _SERVICE = Record(
         "needs": items(text),
         "account": text,
         "can_stop": scalar(bool),
-        "start_seconds": scalar((int, float)),
-        "stop_seconds": scalar((int, float)),
-        "restart_after": scalar((int, float)),
+        "start_seconds": scalar((int, float), _not_negative),
+        "stop_seconds": scalar((int, float), _not_negative),
+        "restart_after": scalar((int, float), _not_negative),
     },
 )
 _SHARE = Record(
@@ -283,7 +165,7 @@ _WRITER = Record(
         "service": text,
         "display_name": text,
         "components": items(_COMPONENT),
-        "freeze_limit": scalar((int, float)),
+        "freeze_limit": scalar((int, float), _positive),
         "freeze_events": Record(
             dict,
             {
@@ -302,9 +184,9 @@ _APP = Record(
     AppSpec,
     {
         "name": Field(text, required=True),
-        "kind": Field(text, required=True),
+        "kind": Field(scalar(str, _app_kind), required=True),
         "folder": Field(scalar(str, _path), required=True),
-        "rate": scalar((int, float)),
+        "rate": scalar((int, float), _positive),
         "process": text,
     },
 )
@@ -313,9 +195,9 @@ _FILES = Record(
     {
         "path": Field(scalar(str, _path), required=True),
         "text": text,
-        "count": scalar(int),
-        "bytes": scalar((int, str), _size),
-        "depth": scalar(int),
+        "count": scalar(int, _not_negative),
+        "bytes": scalar((int, str), size),
+        "depth": scalar(int, _not_negative),
     },
 )
 _CONNECTION = Record(
@@ -354,9 +236,9 @@ _TAPE = Record(
     {
         "name": text,
         "medium": scalar(bool),
-        "capacity": scalar((int, str), _size),
+        "capacity": scalar((int, str), size),
         "write_protected": scalar(bool),
-        "block_size": scalar((int, str), _size),
+        "block_size": scalar((int, str), size),
     },
 )
 _HOST_FIELDS: dict[str, Parser | Field] = {
@@ -366,12 +248,12 @@ _HOST_FIELDS: dict[str, Parser | Field] = {
     "services": items(_SERVICE),
     "shares": items(_SHARE),
     "utf8": scalar(bool),
-    "restart_seconds": scalar((int, float)),
+    "restart_seconds": scalar((int, float), _not_negative),
     "profile": judged(text, profile_of),
     "language": judged(text, language_of),
     "time_zone": judged(text, time_zone),
     "domain": text,
-    "copy_rate": scalar((int, str), _size),
+    "copy_rate": scalar((int, str), size),
     "engine": text,
     "users": items(_USER),
     "volumes": items(_VOLUME),
@@ -380,11 +262,11 @@ _HOST_FIELDS: dict[str, Parser | Field] = {
     "files": items(_FILES),
     "connection": _CONNECTION,
     "vss": judged(mapping_of_anything, vss.Options.of),
-    "clock": Record(dict, {"skew": scalar((int, float)), "speed": scalar((int, float))}),
+    "clock": Record(dict, {"skew": scalar((int, float)), "speed": scalar((int, float), _positive)}),
 }
 _HOST = Record(
     HostSpec,
-    {"name": Field(text, required=True), "address": scalar(str, _address), **_HOST_FIELDS},
+    {"name": Field(scalar(str, _host_name), required=True), "address": scalar(str, _address), **_HOST_FIELDS},
     line="line",
 )
 
@@ -421,8 +303,7 @@ def all_keys() -> list[tuple[str, bool]]:
 
 def names() -> list[str]:
     """The scenarios that come with the laboratory."""
-    folder = importlib.resources.files("vsslab").joinpath("scenarios")
-    return sorted(each.name.removesuffix(".yml") for each in folder.iterdir() if each.name.endswith(".yml"))
+    return tables.names("vsslab", "scenarios")
 
 
 def load(source: str | Path) -> Scenario:
@@ -475,6 +356,8 @@ def uniform(count: int, name: str = "fleet", **fields: Any) -> Scenario:
 
 
 def _judge(scenario: Scenario) -> None:
+    if not scenario.hosts:
+        raise ScenarioError(f"{scenario.file}:1: a laboratory has at least one host.")
     seen: set[str] = set()
     for host in scenario.hosts:
         for wrong in _faults_of(host):
@@ -492,6 +375,7 @@ def _faults_of(host: HostSpec) -> list[str]:
     wanted = (host.connection.user or "").lower()
     paths = [*(each.folder for each in host.apps), *(each.path for each in host.files)]
     paths += [each["path"] for each in host.shares]
+    paths += [folder for volume in host.volumes for folder in volume.mounts]
     domain = host.domain.partition(".")[0].lower()
     foreign = [each for each in host.users if "\\" in each.name]
     checks = {

@@ -175,6 +175,8 @@ def judged(parser: Parser, judge: Callable[[Any], Any]) -> Parser:
             judge(value)
         except ValueError as error:
             raise place.wrong(f"{place.what}: {error}") from None
+        except (AttributeError, TypeError):
+            raise place.wrong(f"{place.what}: a value in it is of another kind than its key takes.") from None
         return value
 
     return parse

@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from vsslab import scenario
 from vsslab.apps.driver import AppError
 from vsslab.refusal import Refusal
 from vsslab.running import MARK, is_running
+from vsslab.specs import Scenario, TimeSpec
 
 if TYPE_CHECKING:
     from vsslab.lab import Lab
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _SAVED, _MANIFEST = "saved", "manifest.json"
+_WRITTEN = "VSSLAB.written"  # a keyword of our own in the extended headers (POSIX.1-2001)
 _PATIENCE = 30.0  # seconds that writes in progress may take to end
 
 
@@ -44,7 +46,7 @@ class Saved:
     """A state that was put into a state folder: what a laboratory needs to continue from it."""
 
     folder: Path
-    scenario: scenario.Scenario
+    scenario: Scenario
     passwords: dict[tuple[str, str], str] = field(repr=False)
     faults: list[dict[str, Any]]
     hosts: tuple[str, ...]
@@ -88,7 +90,7 @@ def dump(lab: Lab, file: Path) -> dict[str, Any]:
             for name, host in built.items():
                 with _still(host):
                     _add(tar, f"hosts/{name}.json", host.dump())
-                    tar.add(host.root, f"hosts/{name}")
+                    tar.add(host.root, f"hosts/{name}", filter=_exactly(host.root, f"hosts/{name}"))
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
@@ -101,6 +103,25 @@ def _built(lab: Lab, name: str) -> Host | None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _exactly(root: Path, name: str) -> Callable[[tarfile.TarInfo], tarfile.TarInfo]:
+    """Notes the time of writing in nanoseconds, of which the format's own keeps what a float can."""
+
+    def note(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        found = os.lstat(root / entry.name.removeprefix(name).lstrip("/"))
+        entry.pax_headers = {_WRITTEN: str(found.st_mtime_ns)}
+        return entry
+
+    return note
+
+
+def _date(tar: tarfile.TarFile, target: Path) -> None:
+    """Give what was extracted its times of writing."""
+    for entry in tar.getmembers():
+        written = entry.pax_headers.get(_WRITTEN, "")
+        if written.isdigit():
+            os.utime(target / entry.name, ns=(int(written), int(written)), follow_symlinks=False)
 
 
 def _add(tar: tarfile.TarFile, name: str, value: Any) -> None:
@@ -138,6 +159,11 @@ def load(file: Path, folder: Path) -> dict[str, Any]:
         raise StateError(f"The folder {folder} holds something else; a state folder is empty or a laboratory's.")
     if folder.exists() and is_running(folder):
         raise StateError(f"A laboratory runs with the state folder {folder}.")
+    try:
+        if not tarfile.is_tarfile(file):
+            raise StateError(f"{file} holds no state of a laboratory.")
+    except OSError as error:
+        raise StateError(f"{file} cannot be read ({error.strerror}).") from None
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / _SAVED
     shutil.rmtree(target, ignore_errors=True)
@@ -146,6 +172,7 @@ def load(file: Path, folder: Path) -> dict[str, Any]:
         with tarfile.open(file) as tar:
             # links of Windows paths lead anywhere in name only, and nothing here follows them
             tar.extractall(target, filter=_harmless)  # noqa: S202 - the filter is what S202 asks for
+            _date(tar, target)
         (folder / MARK).touch()
         found = saved(folder)
     except (tarfile.TarError, OSError, EOFError, scenario.ScenarioError, StateError) as error:
@@ -186,7 +213,7 @@ def saved(folder: Path) -> Saved | None:
         plan = scenario.read(manifest["scenario"]["source"], manifest["scenario"]["file"])
         time = manifest["time"]
         if time["virtual"]:
-            plan = replace(plan, time=scenario.TimeSpec(True, datetime.datetime.fromisoformat(time["now"])))
+            plan = replace(plan, time=TimeSpec(True, datetime.datetime.fromisoformat(time["now"])))
         plan = replace(plan, faults=())
         passwords = {(host, user): secret for host, user, secret in manifest["passwords"]}
         return Saved(folder / _SAVED, plan, passwords, list(manifest["faults"]), tuple(manifest["hosts"]))

@@ -10,6 +10,7 @@ import dataclasses
 import datetime
 import enum
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,11 @@ class Time(Protocol):
 
     def monotonic(self) -> float:
         """Seconds since an unknown moment; never goes back."""
+
+
+def _for_the_owner(path: Path) -> int:
+    """Open a file that nobody else may read: command lines tell much."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 class _MachineTime:
@@ -59,7 +65,7 @@ class Trace:
         self._file: TextIO | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a", encoding="utf-8")
+            self._file = os.fdopen(_for_the_owner(path), "a", encoding="utf-8")
 
     def hide(self, secret: str) -> None:
         """Never write this text, wherever it turns up (passwords of the run)."""

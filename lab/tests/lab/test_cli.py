@@ -98,14 +98,17 @@ def test_signals_end_it_cleanly(up, tmp_path, number):
         (("fault", "--state", "/nowhere", "add", "{on"), 1, "neither YAML nor JSON"),
         (("ps", "--state", "/nowhere"), 2, "unrecognized arguments"),
         (("hosts",), 1, "No laboratory runs on this machine."),
-        (("up",), 1, "Say which scenario: a YAML file, office, or --hosts N."),
+        (("up",), 1, "Say which scenario: a YAML file, editions, office, or --hosts N."),
         (("up", "office", "--hosts", "2"), 1, "Give either a scenario or --hosts"),
         (("up", "office", "--profile", "server2016"), 1, "--profile goes with --hosts"),
         (("up", "--hosts", "2", "--profile", "server1066"), 1, "server1066"),
         (("up", "--hosts", "0"), 1, "at least one host"),
         (("up", "--hosts", "1", "--time", "slow"), 1, "'slow' is not real, virtual, or the date"),
         (("up", "--hosts", "1", "--fault", "/nowhere.yml"), 1, "/nowhere.yml: No such file"),
-        (("state", "load", "/nowhere.tar", "--state", "/tmp/none"), 1, "holds no state of a laboratory"),
+        (("state", "load", "/nowhere.tar", "--state", "/tmp/none"), 1, "/nowhere.tar cannot be read (No such file"),
+        (("state", "load", __file__, "--state", "/tmp/none"), 1, "holds no state of a laboratory."),
+        (("up", "--hosts", "1", "--port", "65536"), 2, "'65536' is no port from 0 to 65535"),
+        (("up", "--hosts", "1", "--state", __file__), 1, "is a file; the laboratory wants a folder for its state."),
         (("help", "fly"), 1, "There is no command 'fly'"),
         (("fly",), 2, "invalid choice"),
     ],
@@ -181,6 +184,19 @@ def test_a_state_is_kept_when_it_is_wanted(up):
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert Path(card["state"], "hosts").exists()
+
+
+def test_what_a_killed_laboratory_left_is_swept_away(vsslab_command, up, tmp_path):
+    temporary, kept = up("--port", "0"), up("--port", "0", "--state", str(tmp_path / "kept"))
+    for process, _ in (temporary, kept):
+        process.kill()
+        process.wait()
+    assert Path(temporary[1]["state"]).exists()
+    assert vsslab_command("ps").stdout == ""
+    assert not Path(temporary[1]["state"]).exists(), "nobody asked for this folder"
+    assert Path(kept[1]["state"], "hosts").exists(), "somebody asked for this one"
+    process, _ = up("--port", "0", "--state", str(tmp_path / "kept"))
+    assert process.poll() is None, "a folder that a killed laboratory left can be used again"
 
 
 def test_a_saved_state_is_continued(vsslab_command, up, tmp_path):

@@ -81,6 +81,7 @@ def test_stopping_leaves_no_process_no_thread_and_no_socket(plan, tmp_path):
     before = (children(), set(threading.enumerate()), handles())
     lab = Lab.from_scenario(plan, state=tmp_path / "state")
     lab.start()
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0  # nobody else looks in
     assert connect(lab, "srv", 5985)
     assert connect(lab, "srv", 5986)
     assert children() > before[0]

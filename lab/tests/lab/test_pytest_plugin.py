@@ -121,7 +121,7 @@ def test_what_makes_no_sense_is_an_error_of_the_test(inner):
 
 
 def test_tests_side_by_side_have_laboratories_of_their_own(inner):
-    pytest.importorskip("xdist")
+    pytest.importorskip("xdist", reason="pytest-xdist is not installed.")
     inner(
         """
     @pytest.mark.parametrize("number", range(8))

@@ -57,6 +57,17 @@ def test_what_hosts_have_in_common_is_said_once(tmp_path):
         (("administrator: true", "administrator: maybe"), 5, "administrator is a bool, not 'maybe'"),
         (("administrator: true", "remote: true"), 3, "host a: no user is an administrator"),
         (("letter: C", "letter: D"), 3, "there is no volume C"),
+        (("name: a\n", "name: a/../../b\n"), 3, "'a/../../b' is no name of a host"),
+        (("name: a\n", "name: a\n    clock: {speed: 0}\n"), 4, "speed: 0 is not above zero."),
+        (
+            ("name: a\n", "name: a\n    apps: [{name: B, kind: bnak, folder: 'C:\\B'}]\n"),
+            4,
+            "'bnak' is neither bank, ledger",
+        ),
+        (("name: a\n", "name: a\n    restart_seconds: -3\n"), 4, "restart_seconds: -3 is negative."),
+        (("name: a\n", "name: a\n    vss: {writer_states: 3}\n"), 4, "vss: a value in it is of another kind"),
+        (("4 GiB", "4 GiB, drive_type: 9"), 7, "9 is not 2 (removable), 3 (local) or 5 (optical)"),
+        (("4 GiB", "4 GiB, mounts: ['X:\\M']"), 3, "X:\\M is on no volume of the host."),
         (("name: a\n", "name: a\n    name: b\n"), 4, "'name' is given twice"),
         (("name: a\n", "name: a\n    address: 10.0.0.1\n"), 4, "neither auto nor in 127.0.0.0/8"),
         (("name: a\n", "name: a\n    connection: {auth: basic}\n"), 3, "basic authentication needs https"),
@@ -79,5 +90,5 @@ def test_what_is_wrong_is_named_with_its_line(tmp_path, change, line, sentence):
 
 
 def test_a_missing_file_names_the_known_scenarios(tmp_path):
-    with pytest.raises(scenario.ScenarioError, match="known names: office"):
+    with pytest.raises(scenario.ScenarioError, match="known names: editions, office"):
         scenario.load(tmp_path / "none.yml")

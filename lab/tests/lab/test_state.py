@@ -151,3 +151,30 @@ def test_a_file_that_reaches_out_of_the_folder_is_refused(tmp_path, name):
     with pytest.raises(state.StateError, match="does not belong into one"):
         state.load(tmp_path / "bad.tar", tmp_path / "state")
     assert not (tmp_path / "out.txt").exists()
+
+
+def test_times_are_kept_to_the_nanosecond(tmp_path):
+    path = tmp_path / "plan.yml"
+    path.write_text(PLAN.replace("time: 2026-03-29T00:30:00Z\n", ""), encoding="utf-8")
+    with Lab(scenario.load(path), state=tmp_path / "one", ports=(0, 0)) as lab:
+        host = lab.hosts["srv"]
+        host.vss.create("test", [host.vss.volume("D:")], Context.CLIENT_ACCESSIBLE)
+        copy = host.vss.shadows[0].root / "Shares"
+        written = {each.relative_to(copy): each.lstat().st_mtime_ns for each in copy.rglob("*")}
+        state.dump(lab, tmp_path / "kept.tar")
+    state.load(tmp_path / "kept.tar", tmp_path / "two")
+    found = state.saved(tmp_path / "two")
+    with Lab(found.scenario, state=tmp_path / "two", ports=(0, 0), saved=found) as lab:
+        copy = lab.hosts["srv"].vss.shadows[0].root / "Shares"
+        assert {each.relative_to(copy): each.lstat().st_mtime_ns for each in copy.rglob("*")} == written
+
+
+def test_no_file_of_a_laboratory_with_a_time_of_its_own_has_the_machines_date(tmp_path, plan):
+    with Lab(plan, state=tmp_path / "state", ports=(0, 0)) as lab:
+        host = lab.hosts["srv"]
+        host.files.mkdir("D:\\Shares\\new")
+        host.files.symlink("D:\\Shares\\link", "C:\\Windows")
+        now = host.clock.now()
+        late = [each.path for root in ("C:\\", "D:\\Shares") for each in [host.files.stat(root), *host.files.walk(root)]
+                if max(each.created, each.modified, each.accessed) > now]  # fmt: skip
+        assert late == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import stat
 from pathlib import Path
 
 from vsslab.trace import Trace
@@ -30,6 +31,11 @@ def test_every_event_is_one_json_line_in_its_order(tmp_path):
     assert lines[0]["path"] == "/x"
     assert lines[0]["data"] == "<3 bytes>"
     assert lines == list(trace)
+
+
+def test_nobody_else_may_read_the_file(tmp_path):
+    Trace(tmp_path / "new" / "trace.jsonl").close()
+    assert stat.S_IMODE((tmp_path / "new" / "trace.jsonl").stat().st_mode) == 0o600
 
 
 def test_no_password_is_ever_written(tmp_path):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +15,8 @@ from vsslab.refusal import Refusal
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status: 0 done, 1 not possible (one sentence says why), 2 a wrong command line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows fewer letters is no reason to fail
     given = list(sys.argv[1:] if argv is None else argv)
     passed_on = given[1:] if given[:1] == ["coverage"] else []  # its words are judged elsewhere
     options = build().parse_args(given[: len(given) - len(passed_on)])

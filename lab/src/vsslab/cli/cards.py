@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from vsslab.control import ControlError
-from vsslab.running import is_running
+from vsslab.running import MARK, is_running
 
 Card = dict[str, Any]
 
@@ -41,7 +42,7 @@ def registered(card: Mapping[str, Any]) -> Iterator[None]:
 
 
 def running() -> list[Card]:
-    """The cards of the laboratories that run; those of dead ones are removed."""
+    """The cards of the laboratories that run; those of dead ones are removed, with the folders nobody wanted kept."""
     found = []
     for path in sorted(folder().glob("*.json")):
         try:
@@ -52,8 +53,18 @@ def running() -> list[Card]:
         if alive:
             found.append(card)
         else:
+            _sweep(path)
             path.unlink(missing_ok=True)
     return found
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary state folder of a laboratory that was killed."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        state = Path(card["state"])
+        if card["temporary"] is True and (state / MARK).exists() and not is_running(state):
+            shutil.rmtree(state, ignore_errors=True)
 
 
 def only_state() -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -32,8 +33,19 @@ def _ask(options: _Options, what: str, patience: float = _PATIENCE, **fields: An
     return ask(options.state, {"do": what, **fields}, patience)
 
 
+def _json(value: Any, indent: int | None = None) -> str:
+    """With letters as they are where the terminal knows them all."""
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return json.dumps(value, indent=indent, ensure_ascii=encoding != "utf8")
+
+
+def _colored() -> bool:
+    """Whether to use colors: on a terminal, unless NO_COLOR is set (no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
 def _print(value: Any) -> int:
-    print(json.dumps(value, ensure_ascii=False))
+    print(_json(value))
     return 0
 
 
@@ -58,7 +70,7 @@ def ps(_options: _Options) -> int:
 
 def read(options: _Options) -> int:
     """Print something of the laboratory as JSON."""
-    print(json.dumps(_ask(options, options.what), indent=2, ensure_ascii=False))
+    print(_json(_ask(options, options.what), indent=2))
     return 0
 
 
@@ -169,7 +181,7 @@ def trace(options: _Options) -> int:
         if options.timeline and options.follow:
             line = importlib.import_module("vsslab.timeline").line
             for each in chosen:
-                print(line(each, color=sys.stdout.isatty()))
+                print(line(each, color=_colored()))
         elif options.timeline:
             entries += chosen
         else:
@@ -181,7 +193,7 @@ def trace(options: _Options) -> int:
         if not found["more"]:
             time.sleep(_FOLLOW)
     if options.timeline:
-        for text in importlib.import_module("vsslab.timeline").render(entries, color=sys.stdout.isatty()):
+        for text in importlib.import_module("vsslab.timeline").render(entries, color=_colored()):
             print(text)
     return 0
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.resources
 import textwrap
 from typing import Any
 
-import yaml
+from vsslab import tables
 
 _WIDTH, _INDENT = 100, "       "
 _FILES = (
@@ -31,8 +30,7 @@ _STATUS = (
 @functools.cache
 def pages() -> dict[str, dict[str, Any]]:
     """Summary, description and examples by command."""
-    text = importlib.resources.files("vsslab").joinpath("data/manual.yml").read_text(encoding="utf-8")
-    found: dict[str, dict[str, Any]] = yaml.safe_load(text)
+    found: dict[str, dict[str, Any]] = tables.load("vsslab", "data/manual.yml")
     return found
 
 

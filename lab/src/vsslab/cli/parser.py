@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import argparse
-import importlib.resources
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vsslab import faultwords
+from vsslab import __version__, faultwords, tables
 from vsslab.cli import client, manual
 
 _READS = ("stats", "ledger", "counters", "hosts", "refusals")
+_LAST_PORT = 65535
 
 
 class _Commands:
@@ -47,6 +47,7 @@ def build() -> argparse.ArgumentParser:
         epilog="`vsslab help COMMAND` shows files, exit status and examples.",
     )
     parser.set_defaults(state=None)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = _Commands(parser)
     _up(commands)
     commands.add("down", client.down)
@@ -66,6 +67,12 @@ def build() -> argparse.ArgumentParser:
     return parser
 
 
+def _port(value: str) -> int:
+    if not value.isdecimal() or int(value) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{value!r} is no port from 0 to {_LAST_PORT}")
+    return int(value)
+
+
 def _run_up(options: argparse.Namespace) -> int:
     from vsslab.cli import up  # noqa: PLC0415 - the whole laboratory, which the other commands do without
 
@@ -74,8 +81,7 @@ def _run_up(options: argparse.Namespace) -> int:
 
 def _up(commands: _Commands) -> None:
     parser = commands.add("up", _run_up, state=False)
-    folder = importlib.resources.files("vsslab").joinpath("scenarios")
-    known = ", ".join(sorted(each.name.removesuffix(".yml") for each in folder.iterdir() if each.name.endswith(".yml")))
+    known = ", ".join(tables.names("vsslab", "scenarios"))
     parser.add_argument(
         "scenario", metavar="SCENARIO", nargs="?", help=f"a YAML file, or one that comes along: {known}"
     )
@@ -86,9 +92,9 @@ def _up(commands: _Commands) -> None:
     parser.add_argument("--keep", action="store_true", help="keep the state folder even without --state")
     parser.add_argument("--inventory", type=Path, metavar="FILE", help="where to write the Ansible inventory")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write everything that happens as JSON lines")
-    parser.add_argument("--port", type=int, default=5985, metavar="PORT",
+    parser.add_argument("--port", type=_port, default=5985, metavar="PORT",
                         help="HTTP port on every address, 0 for a free one (default %(default)s)")  # fmt: skip
-    parser.add_argument("--tls-port", type=int, default=None, metavar="PORT",
+    parser.add_argument("--tls-port", type=_port, default=None, metavar="PORT",
                         help="HTTPS port, 0 for a free one (default 5986; a free one with --port 0)")  # fmt: skip
     parser.add_argument(
         "--engine", type=Path, metavar="PATH", help="hand pipelines to the PowerShell engine in this folder"
@@ -97,7 +103,7 @@ def _up(commands: _Commands) -> None:
     parser.add_argument("--fault", type=Path, action="append", default=[], metavar="FILE",
                         help="order the faults of a YAML file, one or a list of them (may be given again)")  # fmt: skip
     parser.add_argument(
-        "--page-port", type=int, default=0, metavar="PORT", help="port of the live page (default: a free one)"
+        "--page-port", type=_port, default=0, metavar="PORT", help="port of the live page (default: a free one)"
     )
 
 

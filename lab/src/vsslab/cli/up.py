@@ -24,6 +24,7 @@ from vsslab.cli import cards, client
 from vsslab.control import ControlServer
 from vsslab.lab import Lab, LabError
 from vsslab.page import Page
+from vsslab.specs import Scenario
 
 _PAGE = 2000  # entries of the trace in one answer
 
@@ -47,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _plan(options: argparse.Namespace, saved: state.Saved | None) -> scenario.Scenario:
+def _plan(options: argparse.Namespace, saved: state.Saved | None) -> Scenario:
     if sum([options.scenario is not None, options.hosts is not None, saved is not None]) > 1:
         what = "the state folder holds one" if saved is not None else "--hosts makes one"
         raise LabError(f"Give either a scenario or --hosts, or neither where {what}.")
@@ -94,7 +95,10 @@ def _serve(lab: Lab, options: argparse.Namespace, ending: threading.Event) -> No
     path = (options.inventory or lab.state / "inventory.yml").absolute()
     lab.write_inventory(path)
     with contextlib.ExitStack() as close:
-        page = Page(lab, port=options.page_port).start()
+        try:
+            page = Page(lab, port=options.page_port).start()
+        except OSError as error:
+            raise LabError(f"The live page cannot have port {options.page_port} ({error.strerror}).") from None
         close.callback(page.close)
         control = ControlServer(lab.state, lambda request: answer(lab, ending, request))
         close.callback(control.close)
@@ -102,6 +106,7 @@ def _serve(lab: Lab, options: argparse.Namespace, ending: threading.Event) -> No
             "pid": os.getpid(),
             "scenario": lab.scenario.name,
             "state": str(lab.state),
+            "temporary": options.state is None and not options.keep,
             "inventory": str(path),
             "ca": str(lab.ca),
             "ports": {"http": lab.ports[0], "https": lab.ports[1]},
