@@ -54,9 +54,9 @@ class Receiver:
 
 
 class Process:
-    """One engine process: one shell's session. `token` is how its world knows it."""
+    """One engine process: one shell's session. `token` is how its world knows it, `scratch` its temporary folder."""
 
-    def __init__(self, folder: Path, script: Path, world: Path, token: str) -> None:
+    def __init__(self, folder: Path, script: Path, world: Path, token: str, scratch: str) -> None:
         self.token = token
         self._lock = threading.Lock()
         self._held: dict[uuid.UUID, list[str]] = {}  # of pipelines that wait for an acknowledgement: what comes next
@@ -66,7 +66,7 @@ class Process:
         self._outgoing: queue.Queue[str | None] = queue.Queue()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the reader when the engine has ended
         environment = {**os.environ, "PSENGINE_WORLD": f"unix:{world}", "PSENGINE_HOST": token}
-        environment |= {"DOTNET_TieredPGO": "0", "TERM": "dumb", "TZ": "UTC"}
+        environment |= {"DOTNET_TieredPGO": "0", "TERM": "dumb", "TZ": "UTC", "TMPDIR": scratch}
         self._child = subprocess.Popen(
             [str(folder / "psengine"), "--init", str(script)],
             stdin=subprocess.PIPE,
@@ -233,14 +233,11 @@ class Engine:
             raise EngineError(f"The engine's folder {folder} lacks {' and '.join(missing)}.")
         state.mkdir(parents=True, exist_ok=True)
         self._folder, self._lock, self._state = state.absolute(), threading.Lock(), _State()
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._launcher = self._folder / "program"
         self._make_launcher()
-        try:
-            self._world = World(self._folder, self._state.worlds.get)
-        except ValueError:  # the path is too long for a socket
-            self._temporary = tempfile.TemporaryDirectory(prefix="vsslab-")
-            self._world = World(Path(self._temporary.name), self._state.worlds.get)
+        # For sockets, ours and those an engine makes and leaves behind when it is killed: a path short enough for them.
+        self._temporary = tempfile.TemporaryDirectory(prefix="vsslab-")
+        self._world = World(Path(self._temporary.name), self._state.worlds.get)
 
     def _make_launcher(self) -> None:
         text = resources.files(__package__).joinpath("outside_program.py").read_text(encoding="utf-8")
@@ -273,7 +270,7 @@ class Engine:
         return Session(process, world, forget)
 
     def _start(self, script: Path) -> Process:
-        process = Process(self.folder, script, self._world.path, secrets.token_hex(12))
+        process = Process(self.folder, script, self._world.path, secrets.token_hex(12), self._temporary.name)
         self._state.running.add(process)
         return process
 
@@ -316,5 +313,4 @@ class Engine:
         for process in running:
             process.wait()
         self._world.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._temporary.cleanup()
