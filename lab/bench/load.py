@@ -33,6 +33,7 @@ _HEAD = (
     "{authorization}Content-Length: {length}\r\n\r\n"
 )
 _SEALED = 'multipart/encrypted;protocol="application/HTTP-SPNEGO-session-encrypted";boundary="Encrypted Boundary"'
+_SHELL = "{the shell}"  # stands for the one of the recorded session
 _IDENTIFIER = re.compile(r"uuid:[0-9A-Fa-f-]{36}")
 
 
@@ -121,17 +122,13 @@ class Session:
         return int(headers[9:12]), headers, await self._reader.readexactly(int(length[1]) if length else 0)
 
 
-_SHELL = ""
-
-
 async def load(address: str, port: int, user: str, password: str, sessions: int, parallel: int) -> dict[str, float]:
     """Run `sessions` sessions, `parallel` at a time; the figures."""
-    global _SHELL  # noqa: PLW0603 - the one shell id in the recorded messages
     messages = record(address, port, user, password)
     found = re.search(r'Name="ShellId">([^<]+)<', messages[-1]) or re.search(r'ShellId="([^"]+)"', messages[0])
     if found is None:
         raise BenchError("The recorded session names no shell.")
-    _SHELL = found[1]
+    messages = [each.replace(found[1], _SHELL) for each in messages]
     left, requests = iter(range(sessions)), 0
 
     async def worker() -> None:

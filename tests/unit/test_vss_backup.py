@@ -165,6 +165,24 @@ def test_an_earlier_backup_that_others_can_change_is_not_mirrored_into(windows):
     assert clean(windows)
 
 
+def test_a_folder_that_an_earlier_backup_lost_is_made_anew_and_closed(windows):
+    backup(windows.host, ARGS, False, said)
+    windows.said.clear()
+    assert "E:\\Backup\\D" not in windows.folders  # nobody copied for real
+    backup(windows.host, ARGS, False, said)
+    assert windows.statement("make-0").commands[0].parameters["Path"] == "E:\\Backup\\D"
+    assert windows.statement("make-0-acl").commands[0].arguments[0] == "E:\\Backup\\D"
+
+
+def test_an_access_list_that_cannot_be_read_is_not_taken_for_a_good_one(windows):
+    backup(windows.host, ARGS, False, said)
+    windows.folders.add("E:\\Backup\\D")
+    windows.answers.insert(0, (r"closed-0", []))
+    with pytest.raises(VssFailure, match=r"E:\\Backup\\D on sql01.*can be changed by"):
+        backup(windows.host, ARGS, False, said)
+    assert clean(windows)
+
+
 def test_a_link_in_the_place_of_a_copy_is_not_followed(windows):
     backup(windows.host, ARGS, False, said)
     link = {"Name": "D", "FullName": "E:\\Backup\\D", "Attributes": 0x410}

@@ -138,8 +138,7 @@ def _expose(work: Work) -> None:
         steps += verify.measuring(job, run, work.wish.mode)
         if work.wish.target.ours:
             steps.append(verify.there_before(job, run))
-    if work.wish.target.ours:
-        steps += [verbs.acl(f"closed-{at}", path).tolerant() for at, path in enumerate(_tops(work))]
+    steps += [verbs.acl(f"closed-{at}", path) for at, path in enumerate(_tops(work)) if _has(work, path)]
     reply = run.host.act(*steps, volumes_statement())
     _all_there(work, reply)
     _ours_is_closed(work, reply)
@@ -200,13 +199,15 @@ def _copy(work: Work) -> Progress:
 
 
 def _folders(work: Work) -> list[str]:
-    """The folders to make: the destination, or what goes into an empty one; none where a backup of ours is."""
-    target = work.wish.target
-    if target.ours is not None:
-        return []
-    if not target.there:
-        return [target.path]
-    return _tops(work)
+    """The folders to make: the destination, or what is not in it yet."""
+    if not work.wish.target.there:
+        return [work.wish.target.path]
+    return [path for path in _tops(work) if not _has(work, path)]
+
+
+def _has(work: Work, top: str) -> bool:
+    """Whether an earlier backup of ours has this folder directly in the destination."""
+    return top.rpartition("\\")[2].casefold() in work.wish.target.folders
 
 
 def _tops(work: Work) -> list[str]:
@@ -232,8 +233,7 @@ def _destination(work: Work) -> list[Statement]:
 def _ours_is_closed(work: Work, reply: Reply) -> None:
     """Refuse to mirror, as SYSTEM, into folders of an earlier backup that others may change by now."""
     for at, path in enumerate(_tops(work)):
-        told = reply[f"closed-{at}"].first if f"closed-{at}" in reply else None
-        others = strangers(str(told["Sddl"])) if told else []
+        others = strangers(str((reply[f"closed-{at}"].first or {}).get("Sddl"))) if _has(work, path) else []
         if others:
             raise VssFailure(
                 f"{path} on {work.run.host.name}, where the earlier backup is, can be changed by {', '.join(others)}: "

@@ -25,12 +25,16 @@ _REPARSE_POINT = 0x400  # FILE_ATTRIBUTE_REPARSE_POINT (Win32 docs, "File Attrib
 
 @dataclass
 class Target:
-    """The destination. path as asked; place on its volume; there: it exists; ours: the manifest of an earlier run."""
+    """The destination. path as asked; place on its volume; there: it exists; ours: the manifest of an earlier run.
+
+    folders: the names of the folders in it, case-folded.
+    """
 
     path: str
     place: Place
     there: bool
     ours: dict[str, Any] | None = None
+    folders: frozenset[str] = frozenset()
 
     @property
     def manifest(self) -> str:
@@ -161,6 +165,7 @@ def _may_be_used(facts: Facts, wish: Wish, reply: Mapping[str, Any]) -> None:
             "another place. Remove it, or name another destination."
         )
     target.ours = manifest
+    target.folders = frozenset(str(told.get("Name")).casefold() for told in folders)
 
 
 def on_another_volume(facts: Facts, wish: Wish, plan: Plan) -> None:
