@@ -62,7 +62,9 @@ def test_a_shadow_copy_is_inside_its_pipeline_inside_its_session(traced):
     assert text[0].startswith("  session of admin from 127.0.0.1:")
     started = [number for number, each in enumerate(text) if "pipeline of ONE\\admin: Invoke-CimMethod" in each]
     assert len(started) == 2
-    inside = text[started[1] + 1 : text.index(next(each for each in text[started[1] :] if "Completed" in each))]
+    ended = next(number for number, each in enumerate(text) if number > started[1] and "Completed" in each)
+    inside = text[started[1] + 1 : ended]
+    assert inside
     assert all(each.startswith("      VSS ") for each in inside)
     phases = [each.split()[1] for each in inside if " for WMI" in each]
     assert [each for each in phases if each in ("freeze", "flush_hold", "commit", "release", "thaw", "created")] == [
