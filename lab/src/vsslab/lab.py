@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from vsslab import certificates, fleet, scenario
 from vsslab import inventory as ansible
@@ -58,6 +58,7 @@ class Lab:
         settings: Settings | None = None,
         saved: Saved | None = None,
         engine: Path | None = None,
+        engine_language: Literal["none", "full"] = "none",
     ) -> None:
         self.scenario, self.state, self.ports = fleet_plan, state.absolute(), ports
         self.settings = settings or Settings()
@@ -74,6 +75,8 @@ class Lab:
         self._close = contextlib.ExitStack()
         self._saved = saved
         self._engine, self._engines = engine, dict[str, Any]()
+        # full: who can log on to a host runs code on this machine
+        self._engine_language: Literal["none", "full"] = engine_language
         for each in [*fleet_plan.faults, *(saved.faults if saved is not None else ())]:
             self.faults.add(each)
         for host in fleet_plan.hosts:
@@ -154,7 +157,7 @@ class Lab:
         if folder not in self._engines:
             try:
                 state = self.state / "engine" / str(len(self._engines))
-                self._engines[folder] = Engine(Path(folder), state)
+                self._engines[folder] = Engine(Path(folder), state, language=self._engine_language)
             except EngineError as error:
                 raise LabError(str(error)) from None
         return self._engines[folder]

@@ -77,6 +77,29 @@ def test_both_hosts_answer_and_only_one_is_windows_powershell(lab: Lab) -> None:
     assert versions["real"].startswith("7.")
 
 
+def test_an_enumeration_is_one_within_a_pipeline_and_plain_values_stay_plain(lab: Lab) -> None:
+    """Also when values of one type are met one after the other, each of which may be the first one seen."""
+    for host in ("own", "real"):
+        with RunspacePool(wsman(lab, host)) as pool:
+            lab.hosts[host].files.write("D:\\plain.txt", b"text")
+            whole = run(pool, "Get-Service", Name="VSS").output[0]
+            known = whole.adapted_properties | whole.extended_properties
+            assert (known["Status"], known["StartType"]) == ("Stopped", "Manual")
+            assert run(pool, "Test-Path", Path=["D:\\plain.txt", "D:\\nope"]).output == [True, False]
+            for name, state, number in (("VSS", "Stopped", 1), ("RpcSs", "Running", 4)):
+                powershell = PowerShell(pool)
+                powershell.add_cmdlet("Get-Service").add_parameter("Name", name)
+                powershell.add_cmdlet("Where-Object")
+                powershell.add_parameters({"Property": "Status", "EQ": True, "Value": state})
+                powershell.add_cmdlet("Select-Object").add_parameter("Property", ["Name", "Status"])
+                (found,) = powershell.invoke()
+                properties = found.adapted_properties | found.extended_properties
+                assert properties["Name"] == name
+                status = properties["Status"]
+                assert (status.to_string, status.property_sets) == (state, [number])
+                assert status.types[:2] == ["System.ServiceProcess.ServiceControllerStatus", "System.Enum"]
+
+
 def test_what_an_engine_changes_is_changed_on_the_host(lab: Lab) -> None:
     with RunspacePool(wsman(lab, "real")) as pool:
         done = run(pool, "Set-Content", Path="D:\\from-engine.txt", Value=["x", "y"])

@@ -206,8 +206,9 @@ def test_what_the_protocol_cannot_say_becomes_what_comes_nearest() -> None:
 
 def test_every_documented_command_is_in_the_script_and_secrets_are_not() -> None:
     text = outside_session.script(Path("/e/psengine.dll"), {"cmd.exe": Path("/p/cmd.exe"), "it's": Path("/p/x")})
+    engine_s = outside_session.BUILT_IN - {"Select-Object"}  # that one stands around the engine's own
     for name in signatures.known_names():
-        assert (f"function global:{name} {{" in text) is (name not in outside_session.BUILT_IN), name
+        assert (f"function global:{name} {{" in text) is (name not in engine_s), name
     assert "'it''s'='/p/x'" in text
     assert text.rstrip().endswith("$state.LanguageMode = 'NoLanguage'")
     full = outside_session.script(Path("/e/psengine.dll"), {}, language="full")

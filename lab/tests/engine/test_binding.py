@@ -124,6 +124,31 @@ class TestPipelineInput:
         binder.bind_input(custom({"Path": "a"}))
         assert binder.bind_input(custom({"LiteralPath": "b"})).values == {"LiteralPath": ["b"]}
 
+    @pytest.mark.parametrize(
+        ("given", "piped", "chosen", "bound"),
+        [
+            ({"Path": "C:\\x"}, {"Name": "n"}, "pathSet", {"Value"}),
+            ({"Path": "C:\\x"}, {"Name": "n", "ItemType": "i"}, "pathSet", {"Value", "ItemType"}),
+            ({"Path": "C:\\x", "Value": ""}, {"Name": "n"}, "nameSet", {"Name"}),
+            ({"Path": "C:\\x", "Value": ""}, {"Name": "n", "ItemType": "i"}, "pathSet", {"ItemType"}),
+            ({"Value": ""}, {"Name": "n", "Path": "p"}, "pathSet", {"Path"}),
+            ({}, {"Name": "n"}, "nameSet", {"Value", "Name"}),
+            ({}, {"Name": "n", "ItemType": "i"}, "nameSet", {"Value", "ItemType", "Name"}),
+            ({}, {"Name": "n", "Path": "p"}, "pathSet", {"Value", "Path"}),
+        ],
+    )
+    def test_what_completes_the_default_set_decides_for_it(
+        self, given: dict[str, Any], piped: dict[str, Any], chosen: str, bound: set[str]
+    ) -> None:
+        """Measured with the real engine and a function of New-Item's parameters."""
+        binder = _binder("New-Item", piped=True)
+        binder.bind(list(given.items()))
+        item = custom(piped)
+        binding = binder.bind_input(item)
+        assert binding.set_name == chosen
+        assert set(binding.values) - set(given) == bound
+        assert "Value" not in bound or binding.values["Value"] is item
+
     def test_what_fits_nowhere_is_said(self) -> None:
         binder = _binder("Get-WinEvent", piped=True)
         binder.bind([("FilterHashtable", {"a": 1})])

@@ -153,6 +153,16 @@ class TestTasks:
             session, cmd("Get-ScheduledTask", TaskName="t"), cmd("Select-Object", Property=["State", "TaskPath"])
         ) == {"State": 3, "TaskPath": "\\umbra-vss\\"}
 
+    def test_its_author_and_description_are_those_of_its_xml(self, session: Session) -> None:
+        told = "<RegistrationInfo><Author>me</Author><Description>what for</Description></RegistrationInfo>"
+        text = TASK.replace(" <Principals>", told + "<Principals>")
+        assert session.run(cmd("Register-ScheduledTask", Xml=text, User="SYSTEM", **self.ONE)).errors == []
+        fields = cmd("Select-Object", Property=["Author", "Description"])
+        assert read(session, cmd("Get-ScheduledTask", TaskName="t"), fields) == {
+            "Author": "me",
+            "Description": "what for",
+        }
+
     def test_an_existing_one_is_replaced_with_force_only(self, session: Session) -> None:
         self.register(session)
         assert self.register(session).errors == ["HRESULT 0x800700b7,Register-ScheduledTask"]

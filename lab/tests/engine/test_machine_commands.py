@@ -249,6 +249,33 @@ class TestInventory:
         refused = session.run([area, cmd("Set-CimInstance", Property={"UsedSpace": 0})])
         assert refused.failed_with.startswith("SimulationRefused,")
 
+    def test_a_storage_area_is_found_by_the_text_of_its_references(self, session: Session, host: Host) -> None:
+        vss.install(host)
+        for letter in "CD":
+            made = {"Volume": f"{letter}:\\", "DiffVolume": "D:\\", "MaxSpace": PSUInt64(1 << 30)}
+            session.run(cmd("Invoke-CimMethod", ClassName="Win32_ShadowStorage", MethodName="Create", Arguments=made))
+        volumes = {letter: host.volumes.by_path(f"{letter}:").device_id[10:-1] for letter in "CD"}
+
+        def found(volume: str, on: str, *more: Command) -> list[Command]:
+            return [
+                cmd("Get-CimInstance", ClassName="Win32_ShadowStorage"),
+                cmd("Where-Object", Property="Volume", Like=True, Value=f"*{volumes[volume]}*"),
+                cmd("Where-Object", Property="DiffVolume", Like=True, Value=f"*{volumes[on]}*"),
+                *more,
+            ]
+
+        def sizes() -> list[int]:
+            area = cmd("Get-CimInstance", ClassName="Win32_ShadowStorage")
+            return sorted(int(each.props["MaxSpace"]) for each in session.run([area]).output)
+
+        change = cmd("Set-CimInstance", Property={"MaxSpace": PSUInt64(1 << 31)})
+        assert session.run(found("C", "C", change)).errors == []
+        assert sizes() == [1 << 30, 1 << 30], "there is no such area, and nothing happens"
+        assert session.run(found("C", "D", change)).errors == []
+        assert sizes() == [1 << 30, 1 << 31]
+        assert session.run(found("D", "D", cmd("Remove-CimInstance"))).errors == []
+        assert sizes() == [1 << 31]
+
     def test_security_goes_from_one_item_to_another(self, session: Session, host: Host) -> None:
         for each in ("C:\\a", "C:\\b"):
             host.files.mkdir(each)

@@ -68,10 +68,21 @@ def test_a_property_is_expanded_and_a_missing_one_reported(session: Session) -> 
     assert done.errors == ["ExpandPropertyNotFound,Microsoft.PowerShell.Commands.SelectObjectCommand"]
 
 
-def test_calculated_properties_are_refused(session: Session) -> None:
+def test_a_property_gets_another_name(session: Session) -> None:
+    named = {"Name": "a", "Expression": "Length"}
     done = session.run(
-        [cmd("Write-Output", "abc"), cmd("Select-Object", Property={"Name": "a", "Expression": "Length"})]
+        [cmd("Write-Output", "abc"), cmd("Select-Object", Property=[named]), cmd("ConvertTo-Json", Compress=True)]
     )
+    assert done.output == ['{"a":3}']
+
+
+@pytest.mark.parametrize(
+    "calculated",
+    [{"Name": "a", "Expression": 3}, {"Name": "a", "Expression": "L*"}, {"Name": "a"},
+     {"Name": "a", "Expression": "Length", "FormatString": "x"}],
+)  # fmt: skip
+def test_other_calculated_properties_are_refused(session: Session, calculated: dict[str, object]) -> None:
+    done = session.run([cmd("Write-Output", "abc"), cmd("Select-Object", Property=[calculated])])
     assert done.failed_with.startswith("SimulationRefused,")
 
 

@@ -46,6 +46,27 @@ class TestShares:
         assert session.run(cmd("Remove-SmbShare", Name="data", Force=True)).state == "Completed"
         assert session.run(cmd("Get-SmbShare", Name="data")).errors == ["CmdletizationQuery_NotFound_Name,Get-SmbShare"]
 
+    def test_its_access_list_is_told_as_a_descriptor(self, session: Session, host: Host) -> None:
+        host.files.mkdir("D:\\data")
+        session.run(cmd("New-SmbShare", Name="data", Path="D:\\data", ReadAccess="bob", FullAccess="Administrators"))
+        told = session.run(
+            [cmd("Get-SmbShare", Name="data"), cmd("Select-Object", ExpandProperty="SecurityDescriptor")]
+        )
+        bob = host.users.sid_of("bob")
+        assert told.output == [f"O:SYG:SYD:(A;;FA;;;S-1-5-32-544)(A;;0x1200a9;;;{bob})"]
+
+    @pytest.mark.parametrize("account", ["S-1-1-0", "*S-1-1-0", "nobody", "Jeder"])
+    def test_accounts_are_looked_up_by_the_names_of_this_windows(
+        self, session: Session, host: Host, account: str
+    ) -> None:
+        host.files.mkdir("D:\\data")
+        made = session.run(cmd("New-SmbShare", Name="data", Path="D:\\data", ReadAccess=account))
+        assert made.errors == ["Windows System Error 1332,New-SmbShare"]
+        assert host.shares.find("data") is None
+        host.shares.add("data", "D:\\data")
+        given = session.run(cmd("Grant-SmbShareAccess", Name="data", AccountName=account, Force=True))
+        assert given.errors == ["Windows System Error 1332,Grant-SmbShareAccess"]
+
     def test_the_special_shares_are_told_apart(self, session: Session) -> None:
         done = session.run([cmd("Get-SmbShare", Special=True), cmd("Select-Object", ExpandProperty="Name")])
         assert done.output == ["ADMIN$", "C$", "D$", "IPC$"]

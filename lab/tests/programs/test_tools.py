@@ -80,6 +80,19 @@ def test_net_starts_and_stops_services_in_the_hosts_words(make_machine: Callable
 # --- shares
 
 
+def test_net_share_takes_back_by_the_folder_what_is_shared_of_it(make_machine: Callable[..., Machine]) -> None:
+    machine = make_machine()
+    for name in ("mine", "theirs"):
+        machine.host.files.mkdir(f"D:\\{name}")
+        machine.host.shares.add(name, f"D:\\{name}")
+    machine.host.shares.add("again", "D:\\mine")
+    assert machine("net.exe", "share", "D:\\MINE", "/delete", "/y").code == 0
+    assert [each.name for each in machine.host.shares.list() if not each.special] == ["theirs"]
+    assert machine("net.exe", "share", "D:\\mine", "/delete", "/y").code == 2
+    assert machine("net.exe", "share", "x=D:\\mine", "/grant:S-1-1-0,READ").code == 2
+    assert machine.host.shares.find("x") is None
+
+
 def test_net_share_and_net_use(make_machine: Callable[..., Machine]) -> None:
     machine = make_machine()
     machine.host.files.mkdir("D:\\data")
@@ -116,6 +129,19 @@ def test_mountvol_lists_mounts_and_takes_away(machine: Machine) -> None:
     assert machine.host.files.listdir("D:\\mnt") == []
     assert machine("mountvol.exe", "Q:", "/D").err == ["The system cannot find the file specified."]
     assert machine("mountvol.exe", "X:", device, user="bob").err == ["Access is denied."]
+
+
+def test_mountvol_tells_the_volume_of_a_device(machine: Machine) -> None:
+    volumes = machine.host.volumes
+    device = "\\\\?\\GLOBALROOT\\Device\\HarddiskVolume"
+    for number, volume in enumerate(volumes, 1):
+        assert machine("mountvol.exe", f"{device}{number}\\", "/L").out == [f"    {volume.device_id}"]
+    assert machine("mountvol.exe", f"{device}1", "/L").code == 1, "the device, not its root"
+    assert machine("mountvol.exe", f"{device}{len(volumes) + 1}\\", "/L").code == 1
+    assert machine("mountvol.exe", f"{device}0\\", "/L").code == 1
+    machine.host.files.write("D:\\f", b"1")
+    number = volumes.index(volumes.by_path("D:")) + 1
+    assert machine.host.files.read(f"{device}{number}\\f") == b"1"
 
 
 def test_fsutil_tells_about_volumes_and_links(machine: Machine) -> None:

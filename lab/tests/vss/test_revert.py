@@ -75,6 +75,63 @@ def test_meanwhile_there_is_no_other_revert_and_no_copy(make_room):
     assert revert.percent(revert.began + 30) == 50
 
 
+def test_a_revert_stands_still_while_the_host_is_down(make_room):
+    room = make_room(revert_seconds=0.4)
+    shadow = room.create(context=VISIBLE).shadows[0]
+    room.host.apps["bank"].pid = 0
+    room.vss.revert(shadow.id)
+    room.host.reboot(1.0)
+    assert len(room.vss.reverts.all()) == 1
+    deadline = time.monotonic() + 5
+    while room.vss.reverts.all():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert volsnap(room) == [64, 65, 66]
+
+
+def test_what_was_mounted_or_exposed_in_its_folders_since_is_gone(old):
+    other = old.host._volume({"label": "Other"})
+    old.host.volumes.append(other)
+    files = old.host.files
+    files.mkdir("D:\\kept2")
+    older = old.create("C", context=Context.NAS_ROLLBACK).shadows[0]
+    files.mkdir("D:\\before")
+    files.junction("D:\\then", other.device_id)
+    other.mounts.append("D:\\then\\")
+    shadow = old.create(context=VISIBLE).shadows[0]
+    old.vss.expose(older.id, "D:\\before")
+    files.rmdir("D:\\then")
+    files.junction("D:\\since", other.device_id)
+    other.mounts.append("D:\\since\\")
+    old.vss.revert(shadow.id)
+    assert older.exposed is None
+    assert files.listdir("D:\\before") == []
+    assert other.mounts == ["D:\\then\\"]
+    assert not files.exists("D:\\since")
+
+
+def test_copies_of_other_volumes_that_are_kept_there_go_by_force_only(old):
+    area = old.vss.storage.add(old.vss.volume("C:\\"), old.d, 2**40)
+    del area
+    guest = old.create("C", context=Context.NAS_ROLLBACK).shadows[0]
+    with pytest.raises(VssError) as caught:
+        old.vss.revert(old.shadow.id)
+    assert caught.value.hresult == codes.VOLUME_IN_USE
+    assert guest in old.vss.shadows
+    old.vss.revert(old.shadow.id, force=True)
+    assert old.vss.shadows == [old.shadow]
+    assert volsnap(old)[:2] == [64, 16]
+
+
+def test_a_file_that_is_open_for_writing_keeps_the_volume(old):
+    with old.host.files.writer("D:\\open") as stream:
+        stream.write(b"x")
+        with pytest.raises(VssError) as caught:
+            old.vss.revert(old.shadow.id)
+    assert caught.value.hresult == codes.VOLUME_IN_USE
+    old.vss.revert(old.shadow.id)
+
+
 @pytest.mark.parametrize("kind", ["boot", "system", "pagefile"])
 def test_the_volumes_of_windows_cannot_be_reverted(old, kind):
     setattr(old.d, kind, True)

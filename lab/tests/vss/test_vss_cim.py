@@ -107,6 +107,60 @@ def test_storage_shows_with_references_and_can_be_made(room):
     assert (row["MaxSpace"], row["UsedSpace"], row["AllocatedSpace"]) == (2**33, 0, 0)
 
 
+def area_made(room, **arguments):
+    asked = {"Volume": "D:\\", "DiffVolume": "D:\\", "MaxSpace": 2**33, **arguments}
+    return room.host.cim.invoke(room.admin, "Win32_ShadowStorage", "Create", asked)["ReturnValue"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"MaxSpace": 0}, 2),
+        ({"MaxSpace": 2**20}, 2),
+        ({"Volume": "D:"}, 2),
+        ({"Volume": "Q:\\"}, 3),
+        ({"DiffVolume": "F:\\"}, 4),
+        ({}, 0),
+        ({"MaxSpace": UNBOUNDED}, 0),
+    ],
+)
+def test_what_a_storage_area_may_be(room, arguments, code):
+    stick = room.host.volumes.by_path("C:")
+    room.host.volumes.append(
+        type(stick)(guid="99999999-0000-0000-0000-000000000000", letter="F", root=stick.root, drive_type=2)
+    )
+    assert area_made(room, **arguments) == code
+    assert len(room.vss.storage.all()) == (code == 0)
+
+
+def test_an_area_goes_only_when_its_volume_has_no_copies(room):
+    assert area_made(room) == 0
+    assert area_made(room) == 5
+    shadow = room.create().shadows[0]
+    (row,) = room.host.cim.instances(room.admin, "Win32_ShadowStorage")
+    with pytest.raises(CimError) as refused:
+        room.host.cim.delete(room.admin, "Win32_ShadowStorage", row)
+    assert refused.value.hresult == 0x80041024
+    with pytest.raises(CimError) as refused:
+        room.host.cim.delete(room.bob, "Win32_ShadowStorage", row)
+    assert refused.value.hresult == 0x80041003
+    room.vss.delete(shadow.id)
+    room.host.cim.delete(room.admin, "Win32_ShadowStorage", row)
+    assert room.vss.storage.all() == []
+
+
+def test_the_ledger_has_areas_that_somebody_made(room):
+    shadow = room.create().shadows[0]
+    assert room.host.ledger()["storage_areas"] == [], "it comes and goes with the copy"
+    room.vss.delete(shadow.id)
+    area_made(room, MaxSpace=UNBOUNDED)
+    assert room.host.ledger()["storage_areas"] == [f"{room.d.device_id} on {room.d.device_id} {UNBOUNDED}"]
+    room.vss.storage.remove(room.d)
+    area_made(room)
+    room.create()
+    assert room.host.ledger()["storage_areas"] == [f"{room.d.device_id} on {room.d.device_id} {2**33}"]
+
+
 def test_an_area_nobody_configured_is_unbounded(room):
     room.create()
     (row,) = room.host.cim.query("SELECT MaxSpace FROM Win32_ShadowStorage", room.admin)
@@ -142,3 +196,32 @@ def test_an_imported_copy_names_the_machine_that_serves_it(room):
     shadow.service_machine = "sql02.corp.example"
     (found,) = room.host.cim.instances(room.admin, "Win32_ShadowCopy")
     assert (found["OriginatingMachine"], found["ServiceMachine"]) == (shadow.machine, "sql02.corp.example")
+
+
+def revert(room, shadow, user=None, **arguments):
+    row = {"ID": f"{{{shadow.id}}}"}
+    return room.host.cim.invoke(user or room.admin, "Win32_ShadowCopy", "Revert", arguments, row)
+
+
+def test_revert(room):
+    room.host.apps.clear()
+    room.vss.remove_writer(room.writer)
+    shadow = room.create(context=Context.APP_ROLLBACK).shadows[0]
+    room.host.files.write("D:\\Bank\\bank.db", b"now")
+    assert revert(room, shadow) == {"ReturnValue": 2}  # ForceDismount is not optional
+    assert revert(room, shadow, ForceDismount="true") == {"ReturnValue": 2}
+    assert revert(room, shadow, ForceDismount=False) == {"ReturnValue": 0}
+    assert room.host.files.read("D:\\Bank\\bank.db") == b"balance=100"
+
+
+def test_what_revert_refuses(room):
+    shadow = room.create(context=Context.NAS_ROLLBACK).shadows[0]
+    assert revert(room, shadow, ForceDismount=False) == {"ReturnValue": 4}
+    room.d.pagefile = True
+    assert revert(room, shadow, ForceDismount=True) == {"ReturnValue": 3}
+    volatile = room.create(context=Context.BACKUP).shadows[0]
+    assert revert(room, volatile, ForceDismount=True) == {"ReturnValue": 9}
+    with pytest.raises(CimError):
+        room.host.cim.invoke(room.admin, "Win32_ShadowCopy", "Revert", {"ForceDismount": True})
+    with pytest.raises(CimError):
+        revert(room, shadow, room.bob, ForceDismount=True)

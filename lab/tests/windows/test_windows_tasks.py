@@ -148,6 +148,14 @@ def test_xml_that_means_something_else_is_refused_naming_it(text: str, hresult: 
     assert names in refused.value.text
 
 
+def test_a_task_has_at_most_32_actions(host: Host) -> None:
+    host.tasks.register("\\", "many", xml(ACTION.format("a") * 32))
+    with pytest.raises(TaskError) as refused:
+        host.tasks.register("\\", "more", xml(ACTION.format("a") * 33))
+    assert refused.value.hresult == 0x8004131D
+    assert host.tasks.find("\\", "more") is None
+
+
 def test_durations_are_those_of_xml_schema() -> None:
     assert seconds_of("P1DT2H3M4S", "x") == 86400 + 7200 + 180 + 4
     assert seconds_of("PT0S", "x") == 0

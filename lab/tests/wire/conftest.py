@@ -27,7 +27,7 @@ from vsslab.engine.errors import PipelineFailed, PipelineStopped
 from vsslab.faults import Faults
 from vsslab.trace import Trace
 from vsslab.windows.clock import Clock
-from vsslab.windows.processes import CONTROL_C_EXIT, ProgramNotFound
+from vsslab.windows.processes import CONTROL_C_EXIT, Process, ProgramNotFound
 from vsslab.windows.users import User
 from vsslab.wire.server import WireServer, WireThread
 from vsslab.wire.settings import Settings
@@ -134,6 +134,12 @@ class ToyProcesses:
         self.killed.append(owner)
         return []
 
+    def adopt(self, name, line, user, parent=0):
+        return Process(4711, name, line, user, Clock().now(), parent)
+
+    def leave(self, process, exit_code=0):
+        process.ended.set()
+
 
 def toy_host(name="SRV1"):
     users = [
@@ -145,6 +151,7 @@ def toy_host(name="SRV1"):
     ]
     return SimpleNamespace(
         name=name,
+        windows="C:\\Windows",
         domain="WORKGROUP",
         users=users,
         profile=SimpleNamespace(version="10.0.20348"),

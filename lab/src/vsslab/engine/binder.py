@@ -373,19 +373,31 @@ class Binder:
             self.binding = before
 
     def _take(self, value: Any) -> bool:
-        """Bind by value, then by property name, each first without a conversion, then with one."""
+        """Bind by value, then by property name, each first without a conversion, then with one.
+
+        What leaves the default set complete decides for it, so no property can choose another set: an object with a
+        Name that is piped to `New-Item -Path` is its Value (measured with a function of the same parameters).
+        """
         for converting in (False, True):
             bound = False
             for each in self._takers():
                 if each.by_value and self._open(each) and self._try(each, value, converting=converting):
                     bound = True
+                    self._prefer_default()
             for each in self._takers():
                 if each.by_name and self._open(each):
                     found, inner = _property_of(value, each)
-                    bound = (found and self._try(each, inner, converting=converting)) or bound
+                    if found and self._try(each, inner, converting=converting):
+                        bound = True
+                        self._prefer_default()
             if bound:
                 return True
         return False
+
+    def _prefer_default(self) -> None:
+        default = self._signature.sets[0]
+        if default in self.binding.candidates and not self.binding.missing(default):
+            self.binding.candidates = [default]
 
     def _takers(self) -> list[Parameter]:
         """The parameters that take pipeline input, those of the default set first."""

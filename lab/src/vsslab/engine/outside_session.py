@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from . import command as commands
-from . import convert, signatures
+from . import convert, roles, signatures
 from .signatures import COMMON_NAMES, Parameter, Signature
 
 if TYPE_CHECKING:
@@ -39,56 +40,11 @@ _KINDS = {
 }  # fmt: skip
 _OWN_TYPES = ("System.Management.Automation.",)  # the namespaces of enumerations that the engine itself has
 _PROMPTS = ("WhatIf", "Confirm")
-# How a bound value travels: what JSON does not tell apart is marked, and secrets leave the engine as text.
-_PRELUDE = """\
-function global:ConvertTo-WorldValue { param($v)
-  if ($null -eq $v) { return $null }
-  $p = $v; if ($v -is [psobject]) { $p = $v.psobject.BaseObject }
-  switch ($p) {
-    { $_ -is [securestring] } { return @{ '$secret' = [System.Net.NetworkCredential]::new('', $_).Password } }
-    { $_ -is [pscredential] } { return @{ '$user' = $_.UserName; '$secret' = $_.GetNetworkCredential().Password } }
-    { $_ -is [datetime] } { return @{ '$dt' = $_.ToString('o') } }
-    { $_ -is [timespan] } { return @{ '$ts' = $_.ToString('c') } }
-    { $_ -is [uint64] } { return @{ '$u64' = "$_" } }
-    { $_ -is [long] } { return @{ '$i64' = "$_" } }
-    { $_ -is [uint32] } { return @{ '$u32' = "$_" } }
-    { $_ -is [uint16] } { return @{ '$u16' = "$_" } }
-    { $_ -is [byte] } { return @{ '$u8' = "$_" } }
-    { $_ -is [guid] } { return @{ '$guid' = "$_" } }
-    { $_ -is [scriptblock] } { return @{ '$script' = "$_" } }
-    { $_ -is [byte[]] } { return ,$_ }
-    { $_ -is [System.Collections.IDictionary] } {
-      $o = @{}; foreach ($k in $_.Keys) { $o["$k"] = ConvertTo-WorldValue $_[$k] }; return @{ '$map' = $o } }
-    { $_ -is [array] } {
-      $o = [object[]]::new($_.Count); for ($i = 0; $i -lt $_.Count; $i++) { $o[$i] = ConvertTo-WorldValue $_[$i] }
-      return ,$o }
-  }
-  return ,$v
-}
-function global:ConvertTo-WorldBound { param($bound)
-  $b = @{}
-  foreach ($k in $bound.Keys) { if ($k -notin $global:WorldCommon) { $b[$k] = ConvertTo-WorldValue $bound[$k] } }
-  if ($bound.ContainsKey('ErrorAction')) { $b['$action'] = "$($bound['ErrorAction'])" }
-  return $b
-}
-function global:Send-World { param($caller, $name, $bound)
-  $got = [System.Collections.Generic.List[object]]::new(); $end = $null; $read = $false
-  try {
-    Invoke-World -Name $name -Bound $bound -ErrorAction Continue 2>&1 |
-      Microsoft.PowerShell.Core\\ForEach-Object -Process { $got.Add($_) }
-    $read = $true
-  } catch { $end = $_ } finally {
-    if (-not $read) { try { $null = Invoke-World -Name '$drain' -ErrorAction SilentlyContinue } catch { } }
-  }
-  foreach ($o in $got) {
-    if ($o -is [System.Management.Automation.ErrorRecord]) { $caller.WriteError($o) }
-    else { $caller.WriteObject($o, $false) }
-  }
-  if ($null -ne $end) { $caller.ThrowTerminatingError($end) }
-}
-"""
-# One answer of the world is read to its end before anything of it goes down the pipe, where other commands ask too;
-# when the reading was broken off, the rest is read before anything else is asked.
+_REAL_SELECT = "Select-WorldObject"  # its name where Select-Object is the proxy of a restricted session
+_SELECT = (
+    f"$real = $ExecutionContext.InvokeCommand.GetCommand('{_REAL_SELECT}', 'Function').Definition; "
+    '. ([scriptblock]::Create("function global:Select-Object { $real }"))'
+)
 _AFTERWARDS = {  # variables are the engine's
     "Set-Variable": '; foreach ($n in $Name) { $ExecutionContext.SessionState.PSVariable.Set("global:$n", $Value) }'
 }
@@ -109,15 +65,33 @@ def script(
     if restriction is not None:  # a program that is listed can be called by its bare name too
         named |= {name: path for name, path in programs.items() if path in named.values()}
     common = ",".join(_quote(each) for each in sorted(COMMON_NAMES | {"ProgressAction"}))
-    lines = [*_enumerations(), f"Import-Module {_quote(str(dll))}", f"$global:WorldCommon = @({common})", _PRELUDE]
-    lines += [_usual(each.name) if restriction is None else _function(each) for each in own]
+    lines = [*_enumerations(), f"Import-Module {_quote(str(dll))}", f"$global:WorldCommon = @({common})", _prelude()]
+    if restriction is None:
+        lines.append(_SELECT)
+    lines += [_usual(each.name) if restriction is None else _proxy(each) or _function(each) for each in own]
     aliases = {short: name for short, name in signatures.table("aliases").items()
                if restriction is None or restriction.unalias(short) == name}  # fmt: skip
+    if restriction is not None:
+        aliases |= {short: _qualified(name) for short, name in restriction.aliases.items()}
     lines.append(_aliases({name: str(path) for name, path in named.items()} | aliases))
     if language == "none" or restriction is not None:
         names = {each.name for each in shown if each.name in BUILT_IN or each in own}
+        names |= set(map(_qualified, restriction.aliases.values())) if restriction is not None else set()
         lines += _restrict({*names, *named, *aliases}, named)
     return "\n".join(lines) + "\n"
+
+
+@functools.cache
+def _prelude() -> str:
+    return (resources.files(__package__) / "data" / "outside.ps1").read_text(encoding="utf-8")
+
+
+def _qualified(name: str) -> str:
+    """MODULE\\NAME of Windows as this session has it: in the engine's own module, or a function."""
+    bare = name.rpartition("\\")[2]
+    if "\\" in name and bare == "Select-Object":
+        return _REAL_SELECT
+    return f"psengine\\{bare}" if "\\" in name and bare in BUILT_IN else bare
 
 
 def _shown(restriction: Restriction | None) -> Callable[[str], Signature | None]:
@@ -181,6 +155,18 @@ def _function(signature: Signature) -> str:
     own = [each for each in signature.parameters if each.name not in COMMON_NAMES and each.name not in _PROMPTS]
     lines = ",".join(_parameter(signature, each) for each in own)
     return f"function global:{signature.name} {{ {_attribute(signature)}param({lines}) {_body(signature.name)} }}"
+
+
+def _proxy(signature: Signature) -> str | None:
+    """How a bounded command of the engine's own is made; None for any other command."""
+    if signature.name not in BUILT_IN or roles.always_there(signature.name):
+        return None
+    bounds = ";".join(
+        f"{_quote(each.name)}=@(@({','.join(map(_quote, each.allowed or ()))}),{_quote(each.pattern or '')})"
+        for each in signature.parameters
+        if each.name not in COMMON_NAMES
+    )
+    return f"Add-WorldProxy {_quote(signature.name)} @{{{bounds}}}"
 
 
 def _attribute(signature: Signature) -> str:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Between the values of a pipeline and the JSON that an outside engine and its world exchange.
 
-The marks ($u64, $dt, $types ...) are the protocol's; what it cannot say becomes what comes nearest: an enumeration its
-name, a text with notes the text alone.
+The marks ($u64, $dt, $types ...) are the protocol's; what it cannot say becomes what comes nearest: a text with notes
+the text alone, an enumeration its name.  Enumerations among the properties of an object are told beside them, and the
+session makes them again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .errors import ErrorInfo
-from .values import I16, I64, U8, U16, U32, U64, Obj, ScriptText, Secret, Sized, custom, text_of
+from .values import I16, I64, U8, U16, U32, U64, EnumValue, Obj, ScriptText, Secret, Sized, custom, text_of
 
 _MARKS: tuple[tuple[type[Sized], str], ...] = ((U64, "$u64"), (I64, "$i64"), (U32, "$u32"), (U16, "$u16"), (U8, "$u8"))
 _KEPT = 4096
@@ -48,6 +49,17 @@ def encode(value: Any) -> Json:
     if isinstance(value, dict):
         return _object(custom({text_of(key): each for key, each in value.items()}))
     return text_of(value)  # EnumValue, Version, ScriptText; a Secret is its type's name
+
+
+def outgoing(value: Any) -> Json:
+    """The JSON of what a command puts out; $enums tells which of an object's properties are enumerations, and which."""
+    told = encode(value)
+    if isinstance(value, Obj) and value.base is None:
+        enums = [f"{name}|{each.type_name}|{each.number}|{each.name}" for name, each in value.items()
+                 if isinstance(each, EnumValue)]  # fmt: skip
+        if enums:
+            told["$props"]["$enums"] = enums
+    return told
 
 
 def _moment(value: datetime.datetime) -> str:

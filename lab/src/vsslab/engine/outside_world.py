@@ -23,7 +23,7 @@ from vsslab.windows.errors import WinError
 from . import signatures
 from .command import StopUpstream
 from .errors import ErrorInfo, PipelineStopped, PowerShellError
-from .outside_values import Json, Seen, encode, error
+from .outside_values import Json, Seen, error, outgoing
 from .pipeline import Asked, CmdletStage, Context, run
 from .values import custom
 
@@ -174,7 +174,7 @@ class _Answer(Context):
             raise PipelineStopped
         self.outputs += 1
         self._session.remember(value)
-        self._emit({"output": encode(value)})
+        self._emit({"output": outgoing(value)})
 
     def report(self, info: ErrorInfo, action: str) -> None:
         """A non-terminating error; the engine does what -ErrorAction says, but a Stop ends the work here too."""

@@ -175,8 +175,9 @@ class Runspace:
         if self.restriction is None:
             found = resolve(name)
             return found, found
-        found = _named(self.restriction.unalias(name))
-        shown = None if found is None else self.restriction.visible(found)
+        meant = self.restriction.unalias(name)
+        found = _named(meant)
+        shown = None if found is None else self.restriction.visible(found, qualified="\\" in meant)
         return (found, shown) if shown is not None else (None, None)
 
     def sees_provider(self, name: str) -> bool:

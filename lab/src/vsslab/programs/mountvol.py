@@ -32,7 +32,7 @@ def _run(tool: Tool) -> int:
     place, second = words
     volumes = tool.host.volumes
     if second.lower() == "/l":
-        volume = volumes.by_path(place)
+        volume = volumes.by_path(place) or (volumes.by_device(place) if place.endswith("\\") else None)
         if volume is None:
             raise WinError(NOT_FOUND, place)
         tool.call.out(f"    {volume.device_id}")

@@ -9,6 +9,7 @@ import re
 
 from ..windows.errors import WinError
 from ..windows.processes import Invocation
+from ..windows.shares import NO_SUCH_SHARE
 from .tool import Tool, dispatch
 
 _LETTER = re.compile(r"[A-Za-z]:|\*")
@@ -131,6 +132,7 @@ def _uses(tool: Tool) -> int:
 def _share(tool: Tool) -> int:
     shares = tool.host.shares
     gone = tool.switch("/delete") or tool.switch("/d")
+    tool.switch("/y")
     grant, remark = tool.value("/grant"), tool.value("/remark")
     if unknown := next((each for each in tool.arguments if each.startswith("/")), None):
         return tool.refuse(f"share {unknown}")
@@ -143,13 +145,13 @@ def _share(tool: Tool) -> int:
         tool.demand_administrator()
         name, equals, path = tool.arguments[0].partition("=")
         if gone:
-            shares.remove(name)
-            tool.say("unshared", name=name)
+            _unshare(tool, name)
         elif equals:
-            shares.add(name, path, description=remark or "")
             account, comma, right = (grant or "").rpartition(",")
+            sid = tool.host.users.looked_up(account) if comma else ""
+            shares.add(name, path, description=remark or "")
             if comma:
-                shares.grant(name, account, right.capitalize())
+                shares.grant(name, sid, right.capitalize())
             tool.say("shared", name=name)
         else:
             share = shares.get(name)
@@ -158,6 +160,17 @@ def _share(tool: Tool) -> int:
     except WinError as problem:
         return _failed(tool, problem)
     return 0
+
+
+def _unshare(tool: Tool, name: str) -> None:
+    """A share by its name, or every share of a folder by its path."""
+    shares = tool.host.shares
+    found = shares.of_folder(name) if "\\" in name else [shares.get(name)]
+    if not found:
+        raise WinError(NO_SUCH_SHARE, name)
+    for each in found:
+        shares.remove(each.name)
+        tool.say("unshared", name=each.name)
 
 
 VERBS = {"start": _start, "stop": _stop, "use": _use, "share": _share}

@@ -13,7 +13,7 @@ from ..windows.clock import UTC
 from ..windows.commandline import join
 from ..windows.errors import ACCESS_DENIED, WinError
 from ..windows.files import ARCHIVE, FileStat, FileSystem
-from ..windows.paths import MAX_PATH
+from ..windows.paths import MAX_FOLDER
 from ..windows.processes import Invocation
 from .robocopy_log import Counts, Log
 from .robocopy_options import Options
@@ -43,8 +43,8 @@ class Copier:
             raise Stopped
 
     def long(self, path: str) -> str:
-        """A path with the prefix that lifts the limit of 260 characters, unless /256 was given."""
-        plain = len(path) < MAX_PATH or path.startswith("\\\\") or not self.options.long_paths
+        """A path with the prefix that lifts the limits (260 characters, 248 of a new folder), but not with /256."""
+        plain = len(path) < MAX_FOLDER or path.startswith("\\\\") or not self.options.long_paths
         return path if plain else "\\\\?\\" + path
 
     def in_hours(self) -> None:

@@ -40,5 +40,6 @@ def install(host: Host, options: Options | Mapping[str, Any] | None = None) -> C
     host.previous_versions = vss.previous_version
     cim.register(host, vss)
     host.on_reboot.append(vss.reboot)
+    host.on_boot.append(vss.reverts.boot)
     host.on_close.append(vss.close)
     return vss

@@ -64,6 +64,20 @@ _CREATE_CODES = {
     codes.HOLD_WRITES_TIMEOUT: 12,
     codes.FLUSH_WRITES_TIMEOUT: 12,
 }
+# Win32_ShadowCopy.Revert (vss.mof; documentation of the method); anything else is 9. Codes for which the list has no
+# value of their own (contexts, clients) are assumed to be among those.
+_REVERT_CODES = {
+    codes.E_ACCESSDENIED: 1,
+    codes.E_INVALIDARG: 2,
+    codes.VOLUME_NOT_SUPPORTED: 3,
+    codes.VOLUME_IN_USE: 4,
+    codes.REVERT_IN_PROGRESS: 5,
+    codes.SNAPSHOT_SET_IN_PROGRESS: 5,
+    codes.PROVIDER_VETO: 6,
+    codes.PROVIDER_NOT_REGISTERED: 7,
+    codes.UNEXPECTED_PROVIDER_ERROR: 8,
+}
+_REVERT_UNKNOWN = 9
 # Win32_ShadowStorage.Create
 _STORAGE_CODES = {
     codes.E_INVALIDARG: 2,
@@ -87,7 +101,8 @@ def register(host: Host, vss: Coordinator) -> None:
         "Win32_ShadowVolumeSupport": classes.volume_support,
         "Win32_ShadowDiffVolumeSupport": classes.diff_volume_support,
     }
-    host.cim.register("Win32_ShadowCopy", lambda _: classes.shadows(), classes.delete, {"Create": classes.create})
+    methods = {"Create": classes.create, "Revert": classes.revert}
+    host.cim.register("Win32_ShadowCopy", lambda _: classes.shadows(), classes.delete, methods)
     host.cim.register(
         "Win32_ShadowStorage", lambda _: classes.storage(), classes.delete_storage, {"Create": classes.create_storage},
         classes.modify_storage, ("MaxSpace",),
@@ -158,6 +173,21 @@ class _Classes:
             return _CREATE_CODES.get(error.hresult, UNKNOWN), None
         return 0, made.shadows[0].id
 
+    def revert(self, user: User, args: Mapping[str, Any]) -> Instance:
+        """Revert the volume to this copy; returns once the revert has begun. A method of instances only."""
+        instance, force = args.get(windows_cim.INSTANCE), args.get("ForceDismount")
+        if instance is None:
+            raise self._host.cim.error(windows_cim.INVALID_METHOD)
+        if not user.administrator:
+            return {"ReturnValue": ACCESS_DENIED}
+        if not isinstance(force, bool):
+            return {"ReturnValue": INVALID_ARGUMENT}
+        try:
+            self._vss.revert(str(instance["ID"]), force=force)
+        except VssError as error:
+            return {"ReturnValue": _REVERT_CODES.get(error.hresult, _REVERT_UNKNOWN)}
+        return {"ReturnValue": 0}
+
     # --- Win32_ShadowStorage
 
     def storage(self) -> list[Instance]:
@@ -197,7 +227,8 @@ class _Classes:
         if not volume.endswith("\\") or not on.endswith("\\"):
             return {"ReturnValue": INVALID_ARGUMENT}
         try:
-            space = int(args.get("MaxSpace") or UNBOUNDED)
+            asked = args.get("MaxSpace")
+            space = UNBOUNDED if asked is None else int(asked)
             self._vss.storage.add(self._vss.volume(volume), self._vss.volume(on), space)
         except VssError as error:
             return {"ReturnValue": _STORAGE_CODES.get(error.hresult, _STORAGE_UNKNOWN)}

@@ -205,15 +205,20 @@ class Coordinator:
             chosen = admission.choose_all(self, volumes, context, options, providers or {})
             admission.make_room(self, volumes, context, chosen)
             selection = Selection()
-            if context.writers:
-                self.roster.begin_session()
-                selection = select(self.gather(ending), volumes, self.host.volumes, exclude, verify)
-            if selected is not None:
-                selected(selection)
-            if selection.unverified:
-                raise VssError(codes.E_INVALIDARG, f"{selection.unverified[0]} is not included.")
-            order = Order(requestor, list(volumes), context, selection, full, options, ending, chosen)
-            made = Creation(self, order).run()
+            try:
+                if context.writers:
+                    self.roster.begin_session()
+                    selection = select(self.gather(ending), volumes, self.host.volumes, exclude, verify)
+                if selected is not None:
+                    selected(selection)
+                if selection.unverified:
+                    raise VssError(codes.E_INVALIDARG, f"{selection.unverified[0]} is not included.")
+                order = Order(requestor, list(volumes), context, selection, full, options, ending, chosen)
+                made = Creation(self, order).run()
+            except BaseException:
+                for each in volumes:  # an association that came with a creation goes with it
+                    self.storage.release(each)
+                raise
             if options & Attribute.TRANSPORTABLE:
                 self.array.keep(made)
         frozen = None if made.frozen_seconds is None else round(made.frozen_seconds, 3)

@@ -5,7 +5,11 @@
 
 The whole volume goes back, newer copies are deleted, nothing can cancel it, and a restart only delays it (volsnap 64,
 65, 66).  Source: IVssBackupComponents::RevertToSnapshot and the pages of its tools.  That the old content shows at once
-while the revert goes on in the background, and that the copy itself stays, is assumed.
+while the revert goes on in the background, and that the copy itself stays, is assumed; so is that the revert stands
+still while the host is down.
+
+The volume is dismounted: what was put into its folders since (mounted volumes, exposed copies) is gone, and so are the
+copies of other volumes whose storage area lies on it (volsnap 16), which keep it in use unless it is forced.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +43,11 @@ class Revert:
     began: float
     ends: float
     cancel: Callable[[], None] = lambda: None
+    stopped: float | None = None  # when the host went down meanwhile
 
     def percent(self, now: float) -> int:
         """How much of it is done."""
+        now = now if self.stopped is None else self.stopped
         whole = self.ends - self.began
         return 100 if whole <= 0 else max(0, min(99, int(100 * (now - self.began) / whole)))
 
@@ -81,9 +87,8 @@ class Reverts:
             for newer in copies[copies.index(shadow) + 1 :]:
                 self._vss.store.delete(newer)
             self._vss.log.volume_event("revert_started", volume)
-            for area in self._vss.storage.all():  # areas of other volumes go with the dismount (assumed)
-                if area.diff_volume is volume and area.volume is not volume:
-                    self._vss.overflow.drop(area.volume, "storage_dismounted")
+            for other in self._guests(volume):
+                self._vss.overflow.drop(other, "storage_dismounted")
             self._put_back(shadow)
         except BaseException:
             self._forget(revert)
@@ -111,8 +116,24 @@ class Reverts:
             raise VssError(codes.VOLUME_NOT_SUPPORTED, f"{volume.display} cannot be reverted.")
         if self.of(volume) is not None:
             raise VssError(codes.REVERT_IN_PROGRESS, f"{volume.display} is being reverted already.")
-        if not force and any(getattr(app, "pid", 1) for app in self._apps(volume)):
+        if not force and self._in_use(volume):
             raise VssError(codes.VOLUME_IN_USE, f"Programs have files open on {volume.display}.")
+
+    def _in_use(self, volume: Volume) -> bool:
+        """A program writes to it, a file of it is open for writing, or volsnap keeps copies of other volumes there."""
+        return (
+            any(getattr(app, "pid", 1) for app in self._apps(volume))
+            or self._host.files.names.is_written_below(volume.root)
+            or bool(self._guests(volume))
+        )
+
+    def _guests(self, volume: Volume) -> list[Volume]:
+        """Other volumes with copies whose storage area lies on this one."""
+        return [
+            area.volume
+            for area in self._vss.storage.all()
+            if area.diff_volume is volume and area.volume is not volume and self._vss.store.in_areas(area.volume.guid)
+        ]
 
     def _apps(self, volume: Volume) -> list[Any]:
         return [app for app in self._vss.all_apps() if self._vss.writes_to(app, volume)]
@@ -132,6 +153,7 @@ class Reverts:
                 trees.freeze_tree(shadow.root, beside / "then", self._vss.written_folders(volume))
                 _exchange(volume.root, beside / "then", beside / "now")
                 self._host.files.names.replace_metadata(volume, shadow.metadata.copy())
+                self._dismounted(volume)
         except TimeoutError:
             raise VssError(codes.VOLUME_IN_USE, f"Writes to {volume.display} did not end.") from None
         except OSError as error:
@@ -142,6 +164,23 @@ class Reverts:
                     trees.remove_tree(beside)
                 shutil.rmtree(beside, ignore_errors=True)
             volume.measure_again()
+
+    def _dismounted(self, volume: Volume) -> None:
+        """Copies exposed in its folders are not any more; volumes are mounted where the old content says."""
+        for shadow in self._vss.shadows:
+            if shadow.exposed and not shadow.shared and self._lies_on(shadow.exposed, volume):
+                self._vss.store.unexpose(shadow)
+        for other in self._host.volumes:
+            other.mounts[:] = [path for path in other.mounts if not self._lies_on(path, volume)]
+        for path, target in _mount_points(volume.root):
+            mounted = self._host.volumes.by_path(target)
+            if mounted is not None:
+                mounted.mounts.append(volume.display + path.replace("/", "\\") + "\\")
+
+    def _lies_on(self, path: str, volume: Volume) -> bool:
+        """Whether a path is one of a folder of this volume (not the volume's own letter)."""
+        text = path.casefold()
+        return any(text.startswith(name.casefold()) and text != name.casefold() for name in volume.names)
 
     def _wait(self, revert: Revert) -> None:
         left = revert.ends - self._host.clock.monotonic()
@@ -159,14 +198,33 @@ class Reverts:
             return self._going_on.pop(revert.volume.guid, None) is not None
 
     def reboot(self) -> None:
-        """The host restarted: what went on goes on."""
+        """The host goes down: what goes on stands still."""
         for each in self.all():
-            self._vss.log.volume_event("revert_restarted", each.volume)
+            each.cancel()
+            each.stopped = self._host.clock.monotonic()
+
+    def boot(self) -> None:
+        """The host is up again: it goes on."""
+        for each in self.all():
+            if each.stopped is not None:
+                down = self._host.clock.monotonic() - each.stopped
+                each.began, each.ends, each.stopped = each.began + down, each.ends + down, None
+                self._vss.log.volume_event("revert_restarted", each.volume)
+                self._wait(each)
 
     def close(self) -> None:
         """End what waits in the background."""
         for each in self.all():
             each.cancel()
+
+
+def _mount_points(root: Path) -> Iterator[tuple[str, str]]:
+    """The mount points in a real folder: their path in it, and the volume that they lead to."""
+    for folder, _folders, names in os.walk(root):  # their targets mean nothing to this machine: they count as files
+        for name in names:
+            path = Path(folder, name)
+            if path.is_symlink() and (target := os.readlink(path)).startswith("\\\\?\\Volume{"):
+                yield path.relative_to(root).as_posix(), target
 
 
 def _exchange(root: Path, then: Path, now: Path) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 UNBOUNDED = 2**64 - 1
 _STEP = 32 * 1024 * 1024
+_LOCAL = 3  # Win32_Volume.DriveType
 
 
 @dataclass
@@ -84,7 +85,7 @@ class StorageAreas:
         """
         if volume.file_system.upper() == "NTFS":
             return volume
-        fitting = [each for each in self._volumes if each.drive_type == 3 and each.file_system.upper() == "NTFS"]
+        fitting = [each for each in self._volumes if each.drive_type == _LOCAL and each.file_system.upper() == "NTFS"]
         if not fitting:
             self._log.volume_event("not_ntfs", volume)
             raise VssError(codes.INSUFFICIENT_STORAGE, f"No NTFS volume can hold the storage area of {volume.display}.")
@@ -147,8 +148,8 @@ class StorageAreas:
 
     def _check(self, diff_volume: Volume, max_space: int, volume: Volume) -> None:
         least = self.least(volume)
-        if diff_volume.file_system.upper() != "NTFS":
-            raise VssError(codes.VOLUME_NOT_SUPPORTED, "Storage areas are on NTFS volumes only.")
+        if diff_volume.file_system.upper() != "NTFS" or diff_volume.drive_type != _LOCAL:
+            raise VssError(codes.VOLUME_NOT_SUPPORTED, "Storage areas are on local NTFS volumes only.")
         if max_space < least:
             raise VssError(codes.E_INVALIDARG, f"A storage area has at least {least} bytes.")
 

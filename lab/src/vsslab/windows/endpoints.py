@@ -37,7 +37,8 @@ class Role:
     """What a restricted session may use, as a role capability file says it.
 
     `cmdlets` and `functions`: name (wildcards and MODULE\\NAME allowed) and the parameters that are let through, None
-    for all of them.  `external`: full paths.  Everything is compared without regard to case.
+    for all of them.  `external`: full paths.  `modules`: those that the session imports.  `defined`: aliases of the
+    role's own and what they mean.  Everything is compared without regard to case.
     """
 
     cmdlets: Mapping[str, tuple[ParameterRule, ...] | None] = field(default_factory=dict)
@@ -45,6 +46,8 @@ class Role:
     external: tuple[str, ...] = ()
     providers: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    defined: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,13 +123,13 @@ def _role(row: Mapping[str, Any]) -> Role:
             for name, each in given.items()}  # fmt: skip
 
     return Role(rules(row["cmdlets"]), rules(row["functions"]), tuple(row["external"]), tuple(row["providers"]),
-                tuple(row["aliases"]))  # fmt: skip
+                tuple(row["aliases"]), tuple(row.get("modules", ())), dict(row.get("defined", {})))  # fmt: skip
 
 
-_ROLE_KEYS = ("visiblecmdlets", "visiblefunctions", "visibleexternalcommands", "visibleproviders", "visiblealiases")
+_ROLE_KEYS = ("visiblecmdlets", "visiblefunctions", "visibleexternalcommands", "visibleproviders", "visiblealiases",
+              "modulestoimport", "aliasdefinitions")  # fmt: skip
 # keys of a role capability file that change nothing of what may be run
-_DESCRIPTIVE = frozenset({"guid", "author", "description", "companyname", "copyright", "modulestoimport",
-                          "schemaversion"})  # fmt: skip
+_DESCRIPTIVE = frozenset({"guid", "author", "description", "companyname", "copyright", "schemaversion"})
 Rules = dict[str, tuple[ParameterRule, ...] | None]
 
 
@@ -136,11 +139,13 @@ def _list(value: Any) -> list[Any]:
 
 def _rule(value: Any) -> ParameterRule:
     if not isinstance(value, Mapping):
-        return ParameterRule(str(value))
+        raise DataFileError(f"a parameter of a role is a table with a Name, not {value!r}.")
     given = {str(key).lower(): each for key, each in value.items()}
     unknown = set(given) - {"name", "validateset", "validatepattern"}
     if "name" not in given or unknown:
         raise DataFileError(f"a parameter of a role has Name, ValidateSet and ValidatePattern, not {sorted(given)}.")
+    if str(given["name"]).lower() in {"whatif", "confirm"}:  # measured: ParameterNameAlreadyExistsForCommand
+        raise DataFileError(f"a command fails whose role lists {given['name']}, which it has of its own.")
     values = tuple(str(each) for each in _list(given.get("validateset")))
     pattern = given.get("validatepattern")
     return ParameterRule(str(given["name"]), values, None if pattern is None else str(pattern))
@@ -166,8 +171,17 @@ def role_of(table: Mapping[str, Any]) -> Role:
     unknown = sorted(key for key in set(given) - {*_ROLE_KEYS} - _DESCRIPTIVE if given[key])
     if unknown:
         raise DataFileError(f"vsslab does not simulate {', '.join(unknown)} of a role.")
-    external, providers, aliases = (tuple(str(each) for each in _list(given.get(key))) for key in _ROLE_KEYS[2:])
-    return Role(_rules(given.get(_ROLE_KEYS[0])), _rules(given.get(_ROLE_KEYS[1])), external, providers, aliases)
+    external, providers, aliases, modules = (tuple(str(each) for each in _list(given.get(key)))
+                                             for key in _ROLE_KEYS[2:6])  # fmt: skip
+    return Role(_rules(given.get(_ROLE_KEYS[0])), _rules(given.get(_ROLE_KEYS[1])), external, providers, aliases,
+                modules, dict(map(_alias, _list(given.get(_ROLE_KEYS[6])))))  # fmt: skip
+
+
+def _alias(value: Any) -> tuple[str, str]:
+    given = {str(key).lower(): str(each) for key, each in value.items()} if isinstance(value, Mapping) else {}
+    if set(given) != {"name", "value"}:
+        raise DataFileError(f"an alias of a role has Name and Value here, not {sorted(given)}.")
+    return given["name"].lower(), given["value"]
 
 
 def read_role(path: str) -> dict[str, Any]:
@@ -190,6 +204,8 @@ def merged(roles: Iterable[Role]) -> Role:
     external: list[str] = []
     providers: list[str] = []
     aliases: list[str] = []
+    modules: list[str] = []
+    defined: dict[str, str] = {}
     for each in roles:
         for target, more in ((cmdlets, each.cmdlets), (functions, each.functions)):
             for name, rules in more.items():
@@ -198,7 +214,9 @@ def merged(roles: Iterable[Role]) -> Role:
         external += each.external
         providers += each.providers
         aliases += each.aliases
-    return Role(cmdlets, functions, tuple(external), tuple(providers), tuple(aliases))
+        modules += each.modules
+        defined |= each.defined
+    return Role(cmdlets, functions, tuple(external), tuple(providers), tuple(aliases), tuple(modules), defined)
 
 
 def add_endpoint(endpoints: dict[str, Endpoint], users: Users, spec: Mapping[str, Any]) -> Endpoint:

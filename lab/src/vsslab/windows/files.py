@@ -124,7 +124,7 @@ class FileSystem(FileView):
             yield each
             if each.is_dir and each.link_target is None:
                 with contextlib.suppress(WinError):
-                    yield from self.walk(each.path)
+                    yield from self.walk(child(path, each.name))
 
     def read(self, path: str) -> bytes:
         """The whole content of a file."""
@@ -228,12 +228,13 @@ class FileSystem(FileView):
     def remove_tree(self, path: str) -> None:
         """Delete a folder with everything in it; links in it are removed, never entered."""
         for each in self.listdir(path) if self.stat(path).link_target is None else ():
+            inside = child(path, each.name)  # under the form of the path that lifts the limit, if it is one
             if each.is_dir and each.link_target is None:
-                self.remove_tree(each.path)
+                self.remove_tree(inside)
             elif each.is_dir:
-                self.rmdir(each.path)
+                self.rmdir(inside)
             else:
-                self.remove(each.path)
+                self.remove(inside)
         self.rmdir(path)
 
     def rename(self, src: str, dst: str, *, replace_existing: bool = False) -> None:

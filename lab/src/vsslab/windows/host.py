@@ -298,11 +298,13 @@ class Host:
     def ledger(self) -> dict[str, Any]:
         """Everything that can be left behind, as plain data in a fixed order, for a comparison before and after.
 
-        Shadow copies, links, exposures, volumes and mounts, shares and mappings, tasks, event sources, files in the
-        folders that tools use for their work, services that do not run or do, programs that run.
+        Shadow copies, storage areas that somebody made, links, exposures, volumes and mounts, shares and mappings,
+        tasks, event sources, files in the folders that tools use for their work, services that do not run or do,
+        programs that run.
         """
         return {
             "shadow_copies": self._shadows(),
+            "storage_areas": self._areas(),
             "links": self.files.links(),
             "exposures": self.files.exposures(),
             "mounts": {each.device_id: sorted(each.names[:-1]) for each in sorted(self.volumes, key=lambda v: v.guid)},
@@ -322,6 +324,14 @@ class Host:
             return []
         found = self.cim.instances(self.users.system, "Win32_ShadowCopy")
         return sorted(f"{each['ID']} {each['VolumeName']}" for each in found)
+
+    def _areas(self) -> list[str]:
+        """Storage areas, but for those that come and go with a volume's copies: with something in them and no limit."""
+        if not self.cim.knows("Win32_ShadowStorage"):
+            return []
+        found = self.cim.instances(self.users.system, "Win32_ShadowStorage")
+        made = [each for each in found if each["MaxSpace"] < 2**64 - 1 or not each["AllocatedSpace"]]
+        return sorted(f"{a['Volume']['DeviceID']} on {a['DiffVolume']['DeviceID']} {a['MaxSpace']}" for a in made)
 
     def _scratch(self) -> tuple[str, ...]:
         return (f"{self.windows}\\{STATE_FOLDER}", f"{self.windows}\\Temp", "C:\\ProgramData", f"{self.windows}\\Tasks")

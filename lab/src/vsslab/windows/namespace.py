@@ -213,6 +213,11 @@ class Namespace:
         """True while somebody has a real file open for writing."""
         return os.fspath(real) in self._written
 
+    def is_written_below(self, folder: Path) -> bool:
+        """True while somebody has a real file in this folder, or below, open for writing."""
+        with self._lock:
+            return any(each.startswith(os.fspath(folder) + os.sep) for each in self._written)
+
     def metadata_of(self, volume: Volume) -> Metadata:
         """The records of a live volume."""
         with self._lock:
@@ -352,7 +357,7 @@ class Namespace:
 
     def _enter(self, parsed: WinPath, path: str) -> _Walk:
         """The tree that a prefix names; WinError 3 when there is none."""
-        volume = self._volumes.by_path(parsed.prefix)
+        volume = self._volumes.by_path(parsed.prefix) or self._volumes.by_device(parsed.prefix)
         if volume is not None:
             if not volume.ready:
                 raise WinError(NOT_READY, path)

@@ -21,6 +21,7 @@ DISK, DISK_SPECIAL, IPC_SPECIAL = 0, 0x80000000, 0x80000003  # Win32_Share.Type
 DUPLICATE, NO_SUCH_SHARE = 2118, 2310  # NERR_DuplicateShare, NERR_NetNameNotFound (lmerr.h)
 # What a right of a share gives at most ("SmbShareAccess": Read, Change, Full), as file access masks.
 RIGHTS = {"Read": 0x1200A9, "Change": 0x1301BF, "Full": 0x1F01FF}
+_SDDL = {right: "FA" if mask == sddl.FULL else f"0x{mask:x}" for right, mask in RIGHTS.items()}
 _FORBIDDEN = frozenset('"/\\[]:|<>+=;,*?')
 
 
@@ -48,6 +49,13 @@ class Share:
     def special(self) -> bool:
         """True for the shares that Windows makes itself."""
         return self.kind != DISK
+
+    @property
+    def descriptor(self) -> str:
+        """The access list as SDDL, denials first; that owner and group are SYSTEM is assumed."""
+        entries = sorted(self.access, key=lambda each: each.allow)
+        texts = [f"({'A' if each.allow else 'D'};;{_SDDL[each.right]};;;{each.sid})" for each in entries]
+        return "O:SYG:SYD:" + "".join(texts)
 
     @property
     def hidden(self) -> bool:
@@ -139,6 +147,11 @@ class Shares:
                 raise WinError(INVALID_PARAMETER, name)
             del self._shares[name.lower()]
         self._host.trace.write("share", self._host.name, share=share.name, what="removed")
+
+    def of_folder(self, path: str) -> ShareList:
+        """The shares that somebody made of exactly this folder."""
+        wanted = path.rstrip("\\").lower()
+        return [each for each in self.list() if not each.special and each.path.rstrip("\\").lower() == wanted]
 
     def grant(self, name: str, account: str, right: str) -> None:
         """Let an account (name or SID) do more or less; a denial of it goes ("Grant-SmbShareAccess")."""

@@ -24,7 +24,9 @@ from .triggers import WEEKDAYS, Trigger
 
 NAMESPACE = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
 UNEXPECTED_NODE, WRONG_NAMESPACE, INVALID_VALUE, MISSING_NODE, MALFORMED = range(0x80041316, 0x8004131B)
+TOO_MANY_NODES = 0x8004131D
 NOT_IMPLEMENTED = 0x80004001
+MOST_ACTIONS = 32  # "Actions (taskType) Element"
 _POLICIES = ("IgnoreNew", "Parallel", "Queue", "StopExisting")
 _LOGON_TYPES = ("S4U", "Password", "InteractiveToken", "InteractiveTokenOrPassword")
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
@@ -156,6 +158,8 @@ def parse(xml: str, zone: datetime.tzinfo) -> Definition:
         part(element, definition, zone)
     if not definition.actions:
         raise TaskError(MISSING_NODE, "The task XML is missing a required element or attribute (Actions).")
+    if len(definition.actions) > MOST_ACTIONS:
+        raise TaskError(TOO_MANY_NODES, "The task XML contains too many nodes of the same type (Exec).")
     if definition.delete_after is not None and not any(each.end for each in definition.triggers):
         raise TaskError(MISSING_NODE, "The task XML is missing a required element or attribute (EndBoundary).")
     return definition

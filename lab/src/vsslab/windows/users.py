@@ -171,6 +171,22 @@ class Users:
             raise WinError(NONE_MAPPED, name)
         return sid
 
+    def looked_up(self, name: str) -> str:
+        """The SID of an account or group as LookupAccountName finds it: by its name in the host's language alone.
+
+        WinError 1332 for anything else, a SID in text and the English name on another Windows among it.
+        """
+        wanted = name.strip()
+        if wanted.lstrip("*").upper().startswith("S-1-"):
+            raise WinError(NONE_MAPPED, name)
+        sid = self.sid_of(wanted)
+        names = data("principals.yml")["sids"].get(sid)
+        if names is not None:
+            own = str(names.get(self.language[:2], names["en"]))
+            if _plain(wanted) not in {_plain(own), _plain(own.rpartition("\\")[2])}:
+                raise WinError(NONE_MAPPED, name)
+        return sid
+
     def _sid_of_computer(self, name: str) -> str | None:
         """The SID of a computer account DOMAIN\\NAME$ of the host's domain."""
         domain, _, computer = name.upper().rpartition("\\")

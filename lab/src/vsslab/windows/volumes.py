@@ -166,6 +166,7 @@ def derived_guid(host: str, name: str) -> str:
 
 
 _LETTER = re.compile(r"(?:\\\\[?.]\\)?([A-Za-z]):[\\/]?\Z")
+_DEVICE = re.compile(r"\\\\[?.]\\GLOBALROOT\\Device\\HarddiskVolume(\d{1,4})\\?\Z", re.IGNORECASE)
 
 
 class Volumes(list[Volume]):
@@ -181,6 +182,12 @@ class Volumes(list[Volume]):
             if any(name.rstrip("\\").casefold() == wanted for name in [each.device_id, *each.mounts]):
                 return each
         return None
+
+    def by_device(self, path: str) -> Volume | None:
+        r"""The volume of a path \\?\GLOBALROOT\Device\HarddiskVolume2\: numbered as they are listed (assumed)."""
+        found = _DEVICE.match(path)
+        number = int(found[1]) if found else 0
+        return self[number - 1] if 0 < number <= len(self) else None
 
     def by_guid(self, guid: str) -> Volume | None:
         """The volume with this GUID, braces or not."""

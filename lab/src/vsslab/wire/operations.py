@@ -20,7 +20,7 @@ from vsslab.wire.enumeration import Enumerations
 from vsslab.wire.outbox import Batch, Outbox
 from vsslab.wire.pool import private_xml
 from vsslab.wire.psrp import PrivateData, PsrpShell
-from vsslab.wire.sessions import RESOURCE, RunspaceFactory
+from vsslab.wire.sessions import RESOURCE, PoolShell, RunspaceFactory
 from vsslab.wire.settings import Settings
 from vsslab.wire.shells import Shell, ShellRequest, ShellTable, checked_id, new_id
 from vsslab.wire.soap import Envelope
@@ -181,6 +181,8 @@ class Endpoint:
         )
         shell = self._new_shell(replace(user, session=shell_id), request)
         self.shells.add(shell)
+        if isinstance(shell, PoolShell):
+            shell.enter(self.shells.remove)
         reference = (
             f"<x:ResourceCreated><a:Address>{escape(envelope.to)}</a:Address><a:ReferenceParameters>"
             f"<w:ResourceURI>{escape(envelope.resource)}</w:ResourceURI><w:SelectorSet>"

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from vsslab.wire.wsman_faults import WsmanFault
 if TYPE_CHECKING:
     from vsslab.engine.runspace import Runspace
     from vsslab.windows.host import Host
+    from vsslab.windows.processes import Process
     from vsslab.windows.users import User
 
 RESOURCE = "http://schemas.microsoft.com/powershell/"
@@ -35,6 +38,18 @@ RunspaceFactory = Callable[["Host", "User", str, str], "Runspace"]
 """Makes a runspace of a host for an account, a shell's id and the lower-case name of a session configuration."""
 
 
+class _Killed(threading.Event):
+    """The stop event of a session's process: whoever kills the process ends the session."""
+
+    def __init__(self, gone: Callable[[], None]) -> None:
+        super().__init__()
+        self._gone = gone
+
+    def set(self) -> None:
+        super().set()
+        self._gone()
+
+
 class PoolShell(Shell):
     """One session: a shell whose commands are the pipelines of a runspace pool (`_creation`: its first fragments)."""
 
@@ -49,6 +64,31 @@ class PoolShell(Shell):
         if creation is None:
             raise WsmanFault("psrp_broken", what="creationXml is missing")
         self._creation = soap.decode(creation)
+        self._process: Process | None = None
+
+    def enter(self, forget: Callable[[Shell], None]) -> None:
+        """Show the session's own process, wsmprovhost.exe; `forget` the shell when somebody kills it.
+
+        What runs in the session ends with it, a pending Receive as when a shell is closed (995, assumed).
+        """
+        image = f"{self.host.windows}\\system32\\wsmprovhost.exe -Embedding"
+        self._process = self.host.processes.adopt("wsmprovhost.exe", image, self.owner, parent=864)
+
+        def gone() -> None:
+            for task in list(self.tasks.values()):  # at once: whoever kills may be one of them
+                task.stop.set()
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(forget, self)
+                self._loop.call_soon_threadsafe(self.kill)
+
+        self._process.stop = _Killed(gone)
+
+    def kill(self) -> list[Task]:
+        """See Shell; the session's process ends too."""
+        process, self._process = self._process, None
+        if process is not None:
+            self.host.processes.leave(process, process.exit_code or 0)
+        return super().kill()
 
     @property
     def owner_text(self) -> str:

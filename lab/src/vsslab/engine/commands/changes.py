@@ -184,7 +184,7 @@ def remove_item(call: Call) -> None:
         full = fs.absolute(call, path)
         if not named(call, full) or not call.should_process():
             continue
-        stat = call.files.stat(full)
+        stat = fs.as_asked(call.files.stat(full), full)
         if stat.is_dir and not call.flag("Recurse") and _has_children(call, full):
             raise call.fail(_PROMPT.format(full), "HostFunctionNotImplemented", "NotImplemented", target=full,
                             exception="System.Management.Automation.Host.HostException")  # fmt: skip
@@ -213,7 +213,8 @@ def _remove(call: Call, stat: FileStat) -> bool:
         _clear(call, stat)
     try:
         if stat.is_dir:
-            gone = [_remove(call, each) for each in call.files.listdir(stat.path)]
+            inside = [fs.as_asked(each, child(stat.path, each.name)) for each in call.files.listdir(stat.path)]
+            gone = [_remove(call, each) for each in inside]
             if not all(gone):
                 return _stays(call, stat, "The directory is not empty.")
             call.files.rmdir(stat.path)

@@ -44,6 +44,21 @@ def property_names(call: Call, given: Any) -> list[str]:
     return names
 
 
+_LABELS, _EXPRESSIONS = frozenset({"name", "label", "n", "l"}), frozenset({"expression", "e"})
+
+
+def _renamed(each: Any) -> tuple[str, str] | None:
+    """(new name, name) of a calculated property that only gives a property another name; None for everything else."""
+    inner = plain(each)
+    if not isinstance(inner, dict) or len(inner) != 2:
+        return None
+    told = {str(key).lower(): plain(value) for key, value in inner.items()}
+    label = next((told[key] for key in told if key in _LABELS), None)
+    source = next((told[key] for key in told if key in _EXPRESSIONS), None)
+    known = isinstance(label, str) and isinstance(source, str) and not has_wildcard(source)
+    return (str(label), str(source)) if known else None
+
+
 def chosen(value: Any, names: list[str], exclude: list[str]) -> dict[str, Any]:
     """The properties of a value that names and wildcards pick; one that it does not have is null."""
     out: dict[str, Any] = {}
@@ -130,7 +145,15 @@ class SelectObject(Command):
             call.write(each)
 
     def _shaped(self, call: Call, value: Any) -> list[Any]:
-        names = property_names(call, call.get("Property"))
+        given = call.get("Property")
+        wanted = given if isinstance(given, list) else [] if given is None else [given]
+        named = [each for each in wanted if _renamed(each) is None]
+        renamed = [found for each in wanted if (found := _renamed(each))]
+        names = property_names(call, named)
+        if renamed and (names or call.has("ExpandProperty") or call.has("ExcludeProperty")):
+            raise call.refuse("calculated properties beside others in Select-Object")
+        if renamed:
+            return [custom({label: property_of(value, source)[1] for label, source in renamed})]
         if call.has("ExpandProperty"):
             return self._expanded(call, value, names)
         if not names and not call.has("ExcludeProperty"):

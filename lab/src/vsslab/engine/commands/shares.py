@@ -45,6 +45,7 @@ def share_object(call: Call, share: Share) -> Obj:
         "Path": share.path,
         "Scoped": False,
         "ScopeName": "*",
+        "SecurityDescriptor": share.descriptor,
         "ShadowCopy": False,
         "ShareState": cdxml.enum_value("Online", 1, "SmbShare.ShareState"),
         "ShareType": cdxml.enum_value(*_KINDS.get(share.name.upper(), _KINDS[""]), "SmbShare.ShareType"),
@@ -82,8 +83,9 @@ def new_share(call: Call) -> None:
     """Share a folder; with no account named Everyone may read."""
     if not cdxml.demand_administrator(call, _SHARE) or not call.should_process():
         return
-    full, change, read, none = (call.texts(each) for each in _ACL)
+    lookup = call.host.users.looked_up
     try:
+        full, change, read, none = ([lookup(name) for name in call.texts(each)] for each in _ACL)
         made = call.host.shares.add(call.get("Name"), call.get("Path"), description=call.get("Description", ""),
                                     full=full, change=change, read=read, none=none,
                                     limit=int(call.get("ConcurrentUserLimit", 0)))  # fmt: skip
@@ -122,7 +124,8 @@ def grant_access(call: Call) -> None:
             continue
         try:
             for account in call.texts("AccountName"):
-                call.host.shares.grant(share.name, account, call.get("AccessRight", "Read"))
+                sid = call.host.users.looked_up(account)
+                call.host.shares.grant(share.name, sid, call.get("AccessRight", "Read"))
         except WinError as problem:
             cdxml.failed(call, _SHARE, problem)
             continue

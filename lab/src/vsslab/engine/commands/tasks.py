@@ -40,9 +40,9 @@ def task_object(task: Task) -> Obj:
                     text="MSFT_TaskPrincipal2")  # fmt: skip
     own: dict[str, Any] = {
         "Actions": actions,
-        "Author": None,
+        "Author": definition.author or None,
         "Date": None,
-        "Description": None,
+        "Description": definition.description or None,
         "Documentation": None,
         "Principal": principal,
         "SecurityDescriptor": None,
