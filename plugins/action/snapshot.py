@@ -7,7 +7,7 @@ from typing import Any
 
 from ..plugin_utils._action import VssAction
 from ..plugin_utils._host import Host
-from ..plugin_utils._vss import requestor
+from ..plugin_utils._vss import snapshots
 
 
 class ActionModule(VssAction):
@@ -15,4 +15,4 @@ class ActionModule(VssAction):
 
     def plan(self, host: Host, args: dict[str, Any], check: bool) -> dict[str, Any]:
         """See VssAction."""
-        return requestor.snapshot(host, args, check, self.say)
+        return snapshots.snapshot(host, args, check, self.say)

@@ -50,6 +50,12 @@ options:
         type: list
         elements: str
         default: []
+      must_be_stable:
+        description:
+          - Fail when any writer that takes part has failed or is in the middle of somebody's snapshot, also when
+            nothing rests on it. A writer that waits for the end of a backup is stable enough.
+        type: bool
+        default: false
   timeout:
     description:
       - How many seconds to wait, all in all, while another program makes shadow copies on the host. Windows makes only

@@ -5,7 +5,8 @@
 
 What is repeated: reading what a pipeline has to say (Receive) once, over a new session, because the host keeps what was
 not delivered; a whole pipeline once, if it only reads; a pipeline that the host has refused to start. A pipeline that
-changes something and whose answer is lost is never repeated: ConnectionLost says so.
+changes something and whose answer is lost is never repeated: ConnectionLost says so. It is let come to its end before
+its session is left, which would end it, and the programs it runs, in the middle of what they do.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _LEAN = "2.1"
 _GATHER_LEAST, _GATHER_MOST = 0.1, 0.8
 _PATIENCE = 5  # seconds; for what is only done to be tidy
 _AGAIN = 1.0  # seconds before something is tried again
+_LET_END = 900.0  # seconds; the longest that is waited for the end of a pipeline that nobody listens to any more
 
 
 class Refused(HostFailure):
@@ -65,6 +67,7 @@ class Carrier:
         self._renewed = renewed
         self._leave = leave
         self._sleep = sleep
+        self._unfinished: _Talk | None = None  # a pipeline that changes something, as long as it may run
         self.repaired: list[str] = []  # why a connection had to be made again, each time that it was
 
     def run(self, statements: Sequence[Statement], repeatable: bool) -> Reply:
@@ -73,6 +76,8 @@ class Carrier:
             return self._once(statements, repeatable)
         except _Lost as lost:
             if not repeatable:
+                if self._unfinished is None and lost.running is not None:
+                    self._unfinished = _Talk(lost.running, Pipeline(()).reader(), heard=False)
                 raise self._lost(lost, statements) from lost
             first = lost
         try:
@@ -107,6 +112,7 @@ class Carrier:
         """See `_host.Runner`."""
         self._rider.forget()
         try:
+            self._let_end()
             self._new_pool()
         except _Lost as lost:
             raise self._lost(lost, ()) from lost
@@ -125,12 +131,14 @@ class Carrier:
         reader = pipeline.reader()
         shell = self._begin(pipeline)
         talk = _Talk(shell, reader)
+        self._unfinished = None if repeatable else talk
         pause = max(_GATHER_LEAST, 2 * (time.monotonic() - began))
         while talk.going:
             pause = min(pause, _GATHER_MOST)
             self._sleep(pause)
             self._poll(talk)
             pause *= 2
+        self._unfinished = None
         self._pool.pipelines.pop(shell.id, None)
         reply = reader.end(talk.failure, time.monotonic() - began)
         if talk.doubtful and reply.failure is None and reply.first_incomplete() is not None:
@@ -232,6 +240,23 @@ class Carrier:
         else:
             self._stop(lost.running)
 
+    def _let_end(self) -> None:
+        """Hear a pipeline that changes something out. Raises _Lost when the host does not answer yet."""
+        talk, deadline = self._unfinished, time.monotonic() + _LET_END
+        while talk is not None and not talk.over and time.monotonic() < deadline:
+            # The host may have begun although its answer was lost; it was told to use our identity for it.
+            talk.shell._command_id = talk.shell._command_id or talk.shell.id
+            self._pool.pipelines[talk.shell.id] = talk.shell
+            try:
+                talk.take(self._pool._receive(talk.shell.id))
+            except Exception as exc:
+                lost = self._understood(exc, talk.shell)
+                if not lost.trouble.answered:
+                    raise lost from exc
+                if not (lost.trouble.timed_out and talk.heard):
+                    break  # it has ended, or has never begun
+        self._unfinished = None
+
     def _stop(self, shell: Any) -> None:
         """Stop a pipeline on the host, or at least ask for it: a pool runs one at a time."""
         with suppress(Exception):
@@ -261,8 +286,8 @@ class Carrier:
 class _Talk:
     """One running pipeline: hands its messages to the reader in the order in which they came."""
 
-    def __init__(self, shell: Any, reader: Reader) -> None:
-        self.shell, self.reader = shell, reader
+    def __init__(self, shell: Any, reader: Reader, heard: bool = True) -> None:
+        self.shell, self.reader, self.heard = shell, reader, heard  # heard: the host has shown that it has begun
         self.doubtful = False  # an answer was lost, and asked for again
         self.failure: Any = None
         self._errors = 0
@@ -272,12 +297,18 @@ class _Talk:
         """Whether the host has more to say (PSInvocationState Running or Stopping, [MS-PSRP] 2.2.3.4)."""
         return self.shell.state in (1, 2)
 
+    @property
+    def over(self) -> bool:
+        """Whether the host has said that it has ended (Stopped, Completed or Failed)."""
+        return self.shell.state in (3, 4, 5)
+
     def take(self, messages: Sequence[tuple[int, Any]]) -> list[Result]:
         """Read the messages of one Receive; the results that they complete."""
         from pypsrp.complex_objects import PSInvocationState  # noqa: PLC0415 - may be missing
         from pypsrp.messages import MessageType  # noqa: PLC0415
 
         done = []
+        self.heard = self.heard or bool(messages)
         for kind, message in messages:
             if kind == MessageType.PIPELINE_OUTPUT:
                 result = self.reader.output(plain_value(message.data.data))

@@ -16,6 +16,9 @@ from xml.sax.saxutils import escape
 from ._pipeline import Command, Statement, Unsendable
 
 TASK_PATH = "\\umbra-vss\\"
+
+# LastTaskResult: SCHED_S_TASK_RUNNING and SCHED_S_TASK_HAS_NOT_RUN (Task Scheduler Error and Success Constants).
+RUNNING, NEVER_RUN = 267009, 267011
 SYSTEM = "S-1-5-18"
 
 _TASK_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -58,15 +61,20 @@ def task_info(key: str, name: str) -> Statement:
 
 
 def tasks(key: str) -> Statement:
-    """TaskName, TaskPath and State (3 ready, 4 running, as numbers) of all tasks of ours; none is no error."""
+    """TaskName, TaskPath, State (3 ready, 4 running, as numbers) and Description of all tasks of ours."""
     listing = Command("Get-ScheduledTask", {"TaskPath": [f"{TASK_PATH}*"]})
-    return Statement(key, (listing, Command("Select-Object", {"Property": ["TaskName", "TaskPath", "State"]})))
+    fields = Command("Select-Object", {"Property": ["TaskName", "TaskPath", "State", "Description"]})
+    return Statement(key, (listing, fields))
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # What the Task Scheduler itself replaces in an action: arguments of a started task, and environment variables.
 _EXPANDED = re.compile(r"\$\(Arg\d+\)|%[^%]+%", re.IGNORECASE)
 _LONGEST = 30_000  # characters; CreateProcess takes 32,767 with the program's path
+
+
+class Quoted(str):
+    """A token that stands in quotes also where it has no blank: cmd then takes its signs for what they are."""
 
 
 def quoted(token: str) -> str:
@@ -77,8 +85,8 @@ def quoted(token: str) -> str:
         raise Unsendable(f"an argument of a task must not hold quotes or control characters: {token!r}")
     if _EXPANDED.search(token):
         raise Unsendable(f"an argument of a task must not hold what the Task Scheduler would replace: {token!r}")
-    if not any(character.isspace() for character in token):
-        return token
+    if not isinstance(token, Quoted) and not any(character.isspace() for character in token):
+        return str(token)
     # Backslashes before the closing quote would escape it: each is doubled.
     trailing = len(token) - len(token.rstrip("\\"))
     return '"' + token + "\\" * trailing + '"'

@@ -320,6 +320,64 @@ def test_reopening_makes_a_new_pool_and_hands_it_on(monkeypatch):
     assert mine._rider.forgotten == 1
 
 
+@pytest.fixture
+def lost(monkeypatch):
+    """A change whose answer is lost, by what its pool still says and how it begins; reopening gives a fresh pool."""
+    fresh = Pool([])
+    monkeypatch.setattr(fresh, "open", lambda: None)
+    monkeypatch.setattr("pypsrp.powershell.RunspacePool", lambda *_, **__: fresh)
+
+    def lose(steps, begin=()):
+        pool, seen = Pool(steps, begin), []
+        mine = carrier(pool, renewed=seen.append)
+        with pytest.raises(ConnectionLost):
+            mine.run(ASK, False)
+        return mine, pool, seen
+
+    return lose
+
+
+class TestReopeningAfterAChange:
+    """Its session ends with what runs in it, so what changes something is let come to its end first."""
+
+    away = requests.ConnectionError()
+
+    def test_it_is_heard_out(self, lost):
+        mine, pool, seen = lost([self.away, self.away, [0], fault(TIMED_OUT), [1, DONE], ["too much"]])
+        assert not seen
+        mine.reopen()
+        assert pool.steps == [["too much"]]
+        assert len(seen) == 1
+
+    def test_also_when_it_is_not_known_whether_it_has_begun(self, lost):
+        mine, pool, seen = lost([["true"], fault(TIMED_OUT), [0, 1, DONE], ["too much"]], [self.away])
+        mine.reopen()
+        assert pool.steps == [["too much"]]
+        assert len(seen) == 1
+
+    @pytest.mark.parametrize("code", [SHELL_GONE, TIMED_OUT, 995])
+    def test_one_that_has_not_begun_or_is_gone_is_not_waited_for(self, lost, code):
+        mine, pool, seen = lost([fault(code), ["too much"]], [self.away])
+        mine.reopen()
+        assert pool.steps == [["too much"]]
+        assert len(seen) == 1
+
+    def test_a_host_that_does_not_answer_is_asked_again_at_the_next_attempt(self, lost):
+        mine, pool, seen = lost([self.away, self.away, self.away, [0, 1, DONE]])
+        with pytest.raises(ConnectionLost):
+            mine.reopen()
+        assert not seen, "the old session is not left"
+        mine.reopen()
+        assert pool.steps == []
+        assert len(seen) == 1
+
+    def test_what_only_reads_is_not_waited_for(self, lost):
+        mine = carrier(Pool([self.away, self.away, self.away, self.away]))
+        with pytest.raises(ConnectionLost):
+            mine.run(ASK, True)
+        mine.reopen()
+
+
 def test_a_failing_goodbye_hides_nothing():
     def leave(pool):
         raise requests.ConnectionError

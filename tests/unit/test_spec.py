@@ -20,7 +20,7 @@ def spec(module):
 
 
 def test_every_module_has_documentation_an_action_and_nothing_else():
-    assert MODULES == ["backup", "cleanup", "info", "snapshot"]
+    assert MODULES == ["backup", "cleanup", "info", "restore", "snapshot", "storage"]
     for module in MODULES:
         code = (ROOT / "plugins" / "modules" / f"{module}.py").read_text(encoding="utf-8").splitlines()
         assert all(line.startswith("#") or not line for line in code)
@@ -56,7 +56,7 @@ def test_options_of_fragments_are_options_like_any_other(module):
 def test_dicts_with_suboptions_are_there_with_their_defaults():
     checked = _spec.check(spec("backup"), {"sources": "D:\\Bank", "destination": "E:\\x"}, "backup")
     assert checked.error == ""
-    assert checked.values["writers"] == {"require": [], "exclude": []}
+    assert checked.values["writers"] == {"require": [], "exclude": [], "must_be_stable": False}
     assert checked.values["verify"] == {"mode": "all", "sample": 50}
     assert checked.values["sources"] == ["D:\\Bank"]
 
@@ -64,11 +64,11 @@ def test_dicts_with_suboptions_are_there_with_their_defaults():
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({}, "name"),
+        ({"name": "x", "kind": "eternal"}, "kind"),
         ({"name": "x", "volume": "D:"}, "volume"),
         ({"name": "x", "state": "there"}, "state"),
         ({"name": "x", "timeout": "soon"}, "timeout"),
-        ({"name": "x", "expose": [{"volume": "D:"}]}, "path"),
+        ({"name": "x", "expose": [{"path": "P:"}]}, "volume"),
         ({"name": "x", "_internal": 1}, "_internal"),
     ],
 )

@@ -16,7 +16,13 @@ from ansible_collections.umbra.vss.plugins.plugin_utils._vss.consistency import 
     outcome,
     verified,
 )
-from ansible_collections.umbra.vss.plugins.plugin_utils._vss.diskshadow import Creation, Unscriptable, read, token
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss.diskshadow import (
+    Creation,
+    Unscriptable,
+    expose_script,
+    read,
+    token,
+)
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.metadata import read_metadata
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.model import Volume, Writer
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.paths import Place, Places
@@ -139,7 +145,7 @@ def test_a_writer_on_whom_it_was_to_rest_is_named_by_its_guid():
 # ---- scripts
 def test_a_script():
     lines = Creation(
-        [VOLUME["C"], VOLUME["D"]], "C:\\Windows\\umbra-vss\\m.cab", True, [SQL], [SYSTEM.upper()], [(2, "P:")]
+        [VOLUME["C"], VOLUME["D"]], "C:\\Windows\\umbra-vss\\m.cab", True, [SQL], [SYSTEM.upper()]
     ).script()
     assert lines == [
         "set verbose on",
@@ -151,9 +157,22 @@ def test_a_script():
         f"add volume {VOLUME['D']} alias umbra_2",
         "create",
         "list writers status",
-        "expose %umbra_2% P:",
         "exit",
     ]
+
+
+def test_a_full_backup_begins_before_the_set_and_ends_when_it_is_there():
+    lines = Creation([VOLUME["C"]], "C:\\m.cab", full=True).script()
+    assert lines.index("begin backup") < lines.index(f"add volume {VOLUME['C']} alias umbra_1")
+    assert lines.index("create") < lines.index("list writers status") < lines.index("end backup")
+    assert lines[-2:] == ["end backup", "exit"]
+
+
+def test_a_provider_is_named_by_its_guid_and_client_accessible_copies_have_no_writers():
+    lines = Creation([VOLUME["C"]], "C:\\m.cab", False, client_accessible=True, provider=SYSTEM.upper()).script()
+    assert "set context clientaccessible" in lines
+    assert f"add volume {VOLUME['C']} provider {SYSTEM} alias umbra_1" in lines
+    assert not [line for line in lines if "backup" in line or line.startswith("writer")]
 
 
 def test_without_writers_none_is_mentioned():
@@ -165,11 +184,10 @@ def test_without_writers_none_is_mentioned():
 @given(st.text(max_size=40))
 def test_no_text_can_become_a_second_word_or_line(text):
     try:
-        lines = Creation([VOLUME["C"]], "C:\\m.cab", exposures=[(1, text)]).script()
+        line = expose_script([(SQL, text)])[0]
     except Unscriptable:
         return
-    (line,) = [line for line in lines if line.startswith("expose")]
-    assert line == f"expose %umbra_1% {text}"
+    assert line == f"expose {SQL} {text}"
     assert line.isascii()
     assert len(line.split()) == 3
 

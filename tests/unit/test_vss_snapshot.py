@@ -9,7 +9,7 @@ import json
 
 import pytest
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.errors import VssFailure
-from ansible_collections.umbra.vss.plugins.plugin_utils._vss.requestor import snapshot
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss.snapshots import snapshot
 
 from .vss_fake_host import SET, SQL, FakeWindows, listed, volume
 
@@ -46,7 +46,7 @@ def test_it_takes_four_pipelines(windows):
 def test_the_record_is_there_before_anything_is_created(windows):
     snapshot(windows.host, ARGS, False, said)
     keys = windows.keys()
-    assert keys.index("record-moved") < keys.index("list") < keys.index("create")
+    assert keys.index("lease-0") < keys.index("record") < keys.index("list") < keys.index("create")
 
 
 def test_the_record_names_what_was_made(windows):
@@ -294,3 +294,22 @@ def test_an_interruption_leaves_nothing(windows):
         snapshot(windows.host, ARGS, False, said)
     assert windows.shadows == {}
     assert not [path for path in windows.folders if "\\runs\\" in path]
+
+
+def test_two_controllers_at_once_make_one_snapshot(windows):
+    """Somebody else is faster between our looking and our taking the lock: what he made is what we wanted."""
+    others = []
+
+    def meanwhile(statement):
+        if not others:
+            others.append(None)
+            others[0] = snapshot(windows.host, {**ARGS, "name": "NIGHTLY"}, False, said)
+        return windows._simulated(statement)
+
+    windows.answers.append(("lease-0", meanwhile))
+    result = snapshot(windows.host, ARGS, False, said)
+    assert (others[0]["changed"], result["changed"]) == (True, False)
+    assert result["record"] == others[0]["record"], "a name is one name in any case"
+    assert len(windows.shadows) == 1
+    assert len([path for path in windows.files if path.endswith("record.json")]) == 1
+    assert windows.tasks == {}

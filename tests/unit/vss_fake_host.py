@@ -168,6 +168,7 @@ class FakeWindows:
             "Remove-CimInstance": self._delete,
             "Set-Content": self._write,
             "Move-Item": self._move,
+            "Rename-Item": self._rename,
             "New-Item": self._make,
             "Remove-Item": self._remove,
             "Test-Path": lambda s: [self._there(s.commands[0].parameters["LiteralPath"])],
@@ -235,7 +236,7 @@ class FakeWindows:
         for line in script.splitlines():
             text += f"-> {line}\n"
             if line.startswith("add volume"):
-                _, _, name, _, alias = line.split()
+                _, _, name, *_, alias = line.split()
                 identity = "{" + str(uuid.uuid4()) + "}"
                 self.shadow(identity, next(k for k, v in VOLUME.items() if v == name))
                 text += f"Alias {alias} for shadow ID {identity} set as environment variable.\n"
@@ -294,8 +295,23 @@ class FakeWindows:
         self.files[parameters["Destination"]] = self.files.pop(parameters["LiteralPath"])
         return []
 
+    def _rename(self, statement: Statement) -> Any:
+        parameters = statement.commands[0].parameters
+        old = parameters["LiteralPath"]
+        new = f"{old.rpartition(chr(92))[0]}\\{parameters['NewName']}"
+        if not self._there(old) or self._there(new):
+            return self.failed(statement, "it is not there, or the name is taken")
+        self.files = {new + n[len(old) :] if n.startswith(old) else n: text for n, text in self.files.items()}
+        self.folders = {new + n[len(old) :] if n.startswith(old) else n for n in self.folders}
+        return []
+
     def _make(self, statement: Statement) -> list[Any]:
-        self.folders.add(statement.commands[0].parameters["Path"])
+        parameters = statement.commands[-1].parameters
+        if parameters["ItemType"] == "File":
+            self.files[parameters["Path"]] = parameters.get("Value", "")
+            self.folders.add(parameters["Path"].rpartition("\\")[0])
+        else:
+            self.folders.add(parameters["Path"])
         return []
 
     def _remove(self, statement: Statement) -> list[Any]:

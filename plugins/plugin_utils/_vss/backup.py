@@ -25,8 +25,9 @@ from .recovery import recover
 from .report import Work, event_text, listed, manifest, predicted
 from .report import answer as report
 from .requestor import after_loss, establish, lost_because, others_gone, outcome_fields
-from .run import EVENT_BACKED_UP, Leftover, Say, act_all, begin, check, failing, look, remains
+from .run import EVENT_BACKED_UP, Leftover, Say, Stale, act_all, begin, check, failing, look, remains, retried
 from .security import strangers
+from .undoing import forget, undoing
 
 T = TypeVar("T")
 
@@ -43,6 +44,10 @@ def backup(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -> d
     :raises VssFailure: it failed; what was begun has been taken back.
     :raises HostFailure: the host could not be asked.
     """
+    return retried(lambda: _backup(host, args, check_mode, say))
+
+
+def _backup(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -> dict[str, Any]:
     if args.get("type") == "full":
         raise VssFailure(
             "A backup of type full, which lets applications truncate their logs, is not supported yet "
@@ -86,6 +91,8 @@ def _perform(host: Host, facts: Facts, plan: Plan, wish: Wish, say: Say) -> dict
         found, events, counts = _patiently(work, "the copy was proven", lambda: _prove(work, progress))
         done = Leftover(run.record, destination=False)
         left = _patiently(work, "the backup was completed", lambda: _finish(work, found, done))
+    except Stale:
+        raise
     except Incomplete as error:
         raise failing(run, error, error.made) from None
     except ConnectionLost as lost:
@@ -128,7 +135,7 @@ def _expose(work: Work) -> None:
     steps = run.step(
         state="created",
         **outcome_fields(created, work.plan),
-        shadows=made_records(created, work.plan, links),
+        shadows=made_records(created, links),
         links=tuple(links.values()),
     )
     for at, shadow in enumerate(created.shadows, 1):
@@ -184,7 +191,8 @@ def _copy(work: Work) -> Progress:
         made_destination=_made(work),
     )
     progress = Progress(work.jobs, work.made)
-    steps += [*_destination(work), manifest(work, complete=False)]
+    # Others may go on while this one copies: what it does on the host from here on is its own.
+    steps += [*run.release(), *_destination(work), manifest(work, complete=False)]
     try:
         reply: Reply | None = _start(work, [*steps, *copying.start(run.host, work.jobs, target.ours is not None)])
     except ConnectionLost as lost:
@@ -340,24 +348,30 @@ def _finish(work: Work, found: verify.Verified, done: Leftover) -> list[str]:
     steps: list[Statement] = [
         manifest(work, True, found),
         verbs.write_event("event", EVENT_BACKED_UP, event_text(work, found)).tolerant(),
-        *(verbs.remove_link(f"unlink-{at}", link) for at, link in enumerate(done.links)),
     ]
     if keep is None:
-        steps += [verbs.cim_delete_shadow(f"delete-{at}", identity) for at, identity in enumerate(done.shadow_ids)]
-    steps += [verbs.remove_task(f"untask-{at}", task).tolerant() for at, task in enumerate(done.record.tasks)]
-    if keep is None:
-        steps.append(verbs.remove_tree("folder", run.folder).tolerant())
-    else:
-        shadows = tuple(replace(made, link="") for made in done.record.shadows)
-        steps += run.step(state="kept", name=keep, links=(), tasks=(), shadows=shadows, made_destination=())
+        return _undone(work, done, steps)
+    steps += [verbs.remove_link(f"unlink-{at}", link) for at, link in enumerate(done.links)]
+    steps += [verbs.remove_task(f"untask-{at}", task).tolerant() for at, task in enumerate(done.tasks)]
+    shadows = tuple(replace(made, link="") for made in done.record.shadows)
+    steps += run.keeping(name=keep, links=(), tasks=(), shadows=shadows, made_destination=())
     reply = act_all(host, [*steps, *look(host, [done])])
     if not reply["manifest"].complete:
         check(reply, host)
-    if keep is None:
-        return remains(host, [done], reply)
     # What was kept on purpose is not left behind.
     stays = {f"shadow copy {made.id}" for made in done.record.shadows} | {run.folder}
     return [what for what in remains(host, [done], reply) if what not in stays]
+
+
+def _undone(work: Work, done: Leftover, steps: Sequence[Statement]) -> list[str]:
+    """Complete the backup, and only then take back what it needed: until then the lease would take the copy with it."""
+    run, host = work.run, work.run.host
+    complete = [*steps, *run.step(state="verified", made_destination=())]
+    reply = act_all(host, [*complete, *undoing(host, [done], run.facts.shadows), *look(host, [done])])
+    if not reply["manifest"].complete:
+        check(reply, host)
+    run.prepared = False
+    return remains(host, [done], reply, memory=False) or forget(host, [done])
 
 
 # ---- result

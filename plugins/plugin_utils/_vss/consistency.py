@@ -18,7 +18,7 @@ from typing import Any
 from . import writers as known
 from .diskshadow import Transcript
 from .errors import hresult
-from .model import Component, Consistency, Writer, WriterMetadata, guid
+from .model import BUSY_STATES, Component, Consistency, Writer, WriterMetadata, guid
 from .paths import Place, Places
 
 # These describe disks or tidy up in shadow copies: that they took part says nothing about anybody's data.
@@ -48,6 +48,14 @@ class Part:
         """Whether its last state is a failed one."""
         return Writer(self.id, self.instance, self.name, self.state, hresult=self.hresult).failed
 
+    @property
+    def stable(self) -> bool:
+        """Whether it is known to be neither failed nor in the middle of somebody's snapshot.
+
+        Waiting for the end of a backup counts as stable: every requestor that makes copies only leaves writers so.
+        """
+        return self.state is not None and not self.failed and self.state not in BUSY_STATES
+
     def result(self) -> dict[str, Any]:
         """The part as a module returns it. components_left_out: of a writer that took part with less than it has."""
         writer = Writer(self.id, self.instance, self.name, self.state)
@@ -63,11 +71,15 @@ class Part:
 
 @dataclass(frozen=True)
 class Demand:
-    """What is asked for: writers by name or GUID, and the places to be saved."""
+    """What is asked for: writers by name or GUID, and the places to be saved.
+
+    stable: every writer that takes part must be neither failed nor busy before the snapshot is made.
+    """
 
     places: Sequence[Place]
     require: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    stable: bool = False
 
     @property
     def volumes(self) -> frozenset[str]:
@@ -240,6 +252,54 @@ def without_writers(reason: str, listed: Iterable[Writer]) -> Verdict:
         for w in listed
     )
     return Verdict("crash", reason, parts)
+
+
+def unstable(parts: Iterable[Part], host: str) -> tuple[str, str] | None:
+    """(what is wrong, what to do) about the first writer that takes part and is not stable; None when all are."""
+    part = next((part for part in parts if part.took_part and not part.stable), None)
+    if part is None:
+        return None
+    if part.state is None:
+        return f"The state of the writer {part.name} on {host} is not known", "Run it again in a minute."
+    if part.failed:
+        return _failing([part], host)
+    state = Writer(part.id, part.instance, part.name, part.state).state_name
+    return f"The writer {part.name} on {host} is in the middle of a snapshot ({state})", "Run it again after that."
+
+
+def left_out(parts: Iterable[Part], demand: Demand, places: Places) -> list[dict[str, Any]]:
+    """What is not in the snapshot, as a module returns it: whole writers (component None) and components, and why."""
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        if not part.took_part:
+            found.append({"writer": part.name, "component": None, "because": part.excluded_because, "volumes": []})
+        for component in part.left_out:
+            missing = sorted(places.display(volume) for volume in component.volumes - demand.volumes)
+            if not missing and not part.took_part:
+                continue  # its writer says why
+            below = any(other is not component and _within(other, component.path) for other in part.left_out)
+            because = "a component below it is left out" if below else "diskshadow left it out"
+            if missing:
+                because = f"it needs {', '.join(missing)}, which the snapshot does not hold"
+            found.append({"writer": part.name, "component": component.path, "because": because, "volumes": missing})
+    return found
+
+
+def spanning(parts: Iterable[Part], demand: Demand, places: Places, host: str) -> list[str]:
+    """A warning for each component that lies partly on the snapshot's volumes and is left out for its other ones."""
+    told = []
+    for part in parts:
+        if any(known.matches(wanted, part.id, part.name) for wanted in demand.exclude):
+            continue
+        for component in part.left_out:
+            outside = component.volumes - demand.volumes
+            if outside and component.volumes & demand.volumes:
+                missing = ", ".join(sorted(places.display(volume) for volume in outside))
+                told.append(
+                    f"The component {component.path} of the writer {part.name} on {host} is left out: it also needs "
+                    f"{missing}, which the snapshot does not hold."
+                )
+    return told
 
 
 def verified(verdict: Verdict) -> list[str]:

@@ -19,13 +19,13 @@ from typing import Any
 from .. import _verbs as verbs
 from .._host import Host
 from .._pipeline import ConnectionLost, Result, Statement
+from .._tasks import NEVER_RUN, RUNNING
 from . import records
 from .errors import VssFailure
 from .paths import Place
 from .run import Run
 
-# LastTaskResult: SCHED_S_TASK_RUNNING, and what a task has before it runs (SCHED_S_TASK_READY, _HAS_NOT_RUN, _QUEUED).
-RUNNING, NEVER_RUN = 267009, 267011
+# What a task's LastTaskResult is before it runs (SCHED_S_TASK_READY, _HAS_NOT_RUN, _QUEUED).
 _NOT_YET = frozenset((267008, NEVER_RUN, 267045))
 FAILED = 8  # robocopy's exit code is a bit mask; from this bit on something was not copied
 SLOW = 10_000_000  # bytes a second at which a slow disk is read when the copy is proven
@@ -59,6 +59,9 @@ class Job:
     """One source to be copied, from a path in its shadow copy to a folder of its own.
 
     files and bytes: as measured. names: the sizes of its files by their paths in it, where they are to be compared.
+    apart: folders in it (by their folded paths, "" for itself) that hold other files too, on either side.
+    switches: what robocopy is told to choose and to copy, where that is not the whole of a source into a backup.
+    only: names of the files in the source that are meant, where that is not all of it.
     """
 
     number: int
@@ -70,6 +73,9 @@ class Job:
     files: int = 0
     bytes: int = 0
     names: Mapping[str, int] = field(default_factory=dict, repr=False)
+    apart: frozenset[str] = frozenset()
+    switches: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     @property
     def skipped(self) -> tuple[Sequence[str], Sequence[str]]:
@@ -78,17 +84,8 @@ class Job:
 
     def arguments(self, mirror: bool) -> list[str]:
         """robocopy's arguments. mirror: also remove what is not in the source any more."""
-        told = [
-            self.source,
-            self.target,
-            "/MIR" if mirror else "/E",
-            "/COPY:DATS",
-            "/DCOPY:DAT",
-            "/B",
-            "/XJ",
-            "/R:1",
-            "/W:1",
-        ]
+        how = self.switches or ("/MIR" if mirror else "/E", "/COPY:DATS")
+        told = [self.source, self.target, *self.only, *how, "/DCOPY:DAT", "/B", "/XJ", "/R:1", "/W:1"]
         told += ["/NP", "/BYTES", "/FP", f"/UNILOG:{self.log}"]
         folders, files = self.skipped
         return [*told, "/XD", *folders, "/XF", *files] if folders else told
@@ -272,9 +269,9 @@ def log_tail(job: Job, lines: int = _TAIL) -> Statement:
 def why_failed(job: Job, code: int, log: Sequence[Any], host: str, doing: str = "Copying") -> VssFailure:
     """The failure of a job, by the first error in its log: file, code and the system's text.
 
-    :param doing: what robocopy was to do: "Copying", or "Reading" when it only listed the source.
+    :param doing: what robocopy was to do: "Copying", "Restoring", or "Reading" when it only listed the source.
     """
-    whither = f" to {job.target}" if doing == "Copying" else " from its shadow copy"
+    whither = " from its shadow copy" if doing == "Reading" else f" to {job.target}"
     lead = f"{doing} {job.place.path} on {host}{whither} failed"
     lines = [str(line) for line in log]
     for at, line in enumerate(lines):
@@ -293,7 +290,7 @@ def why_failed(job: Job, code: int, log: Sequence[Any], host: str, doing: str = 
     )
 
 
-def _table(log: Sequence[Any]) -> list[list[int]] | None:
+def table(log: Sequence[Any]) -> list[list[int]] | None:
     """The table that ends robocopy's log: rows of six numbers (total, copied, skipped, mismatched, failed, extra) for
     folders, files and bytes; None when the log has none.
     """
@@ -303,13 +300,13 @@ def _table(log: Sequence[Any]) -> list[list[int]] | None:
 
 def file_counts(log: Sequence[Any]) -> tuple[int, int] | None:
     """(copied, removed since the source has them no more) of a mirroring job's files; None: the log does not say."""
-    rows = _table(log)
+    rows = table(log)
     return (rows[1][1], rows[1][5]) if rows else None
 
 
 def totals(log: Sequence[Any]) -> tuple[int, int] | None:
     """Files and bytes that were to be copied: all, less those left out; None when the log does not say."""
-    rows = _table(log)
+    rows = table(log)
     return (rows[1][0] - rows[1][2], rows[2][0] - rows[2][2]) if rows else None
 
 

@@ -7,31 +7,31 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import Any
 
 from .. import _verbs as verbs
 from .._host import Host
-from .._pipeline import CommandFailed, HostFailure, Reply, Result, Statement
-from . import diskshadow, records
+from .._pipeline import CommandFailed, HostFailure, Reply, Statement
+from . import blame, diskshadow, hooks, records
 from . import writers as known
-from .consistency import Verdict, excluded, foresee, outcome, verified
+from .blame import last_words
+from .consistency import Verdict, excluded, foresee, outcome, spanning, unstable, verified
 from .diskshadow import Creation, Transcript, Unscriptable
-from .errors import Code, ToDo, VssFailure, hresult, return_code
+from .errors import Code, ToDo, VssFailure, return_code
 from .facts import Facts, read_shadows, usable
 from .inventory import lines, shadows_statement
 from .metadata import read_metadata
-from .model import Shadow, guid
+from .model import Shadow, Volume, guid
 from .paths import join
 from .planning import Plan, accept
 from .records import Made
 from .run import Run, check, state_folder
-from .traces import MADE
+from .traces import MADE, MADE_IDS
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 45.0  # seconds between tries; a sealed session must not be silent for longer
-_REQUESTORS = ("diskshadow.exe", "vssadmin.exe", "wbengine.exe", "wbadmin.exe", "ntbackup.exe", "sdclt.exe")
 
 
 @dataclass(frozen=True)
@@ -48,51 +48,61 @@ class Created:
 def ask_writers(host: Host, facts: Facts, plan: Plan, run: Run | None) -> None:
     """Let the writers say what they look after, and decide what the snapshot will be.
 
-    :param run: whose folder is used; None (check mode) for a folder that the same pipeline removes again.
+    :param run: begins with that; None (check mode) for a folder that the same pipeline removes again.
     :raises VssFailure: it would be less than what was asked for. Nothing has been created then.
     """
     folder = run.folder if run else records.run_folder(host.windows, records.new_run())
     script = join(folder, "list.dsh")
-    before: list[Statement] = []
-    after: list[Statement] = []
-    if run is not None:
-        before = run.prepare(timedelta(seconds=plan.timeout) + records.LEASE)
-    else:
-        # What was not there before must not be there afterwards; its event source would stay, so none is registered.
-        state = records.state_folder(host.windows)
-        secured = [s for s in state_folder(host, facts) if s.key != "event-source"]
-        before = [*secured, verbs.make_folder("run", folder, False)]
-        after = [verbs.remove_tree("gone", folder)]
-        if not facts.state_exists:  # and what was made above it, unless somebody else has put something there meanwhile
-            after += [verbs.remove_link("gone-runs", join(state, records.RUNS)), verbs.remove_link("gone-state", state)]
     asked = [
-        *before,
         verbs.write_lines("list-script", script, diskshadow.list_script()),
         verbs.program("list", "diskshadow", "/s", script),
     ]
-    try:
-        reply = host.act(*asked, *after)
-    except CommandFailed:
-        if after:  # what comes after a failed statement was not done
-            with suppress(HostFailure):
-                host.act(*(statement.tolerant() for statement in after))
-        raise
+    reply = run.start(*asked, timeout=plan.timeout) if run else _traceless(host, facts, folder, asked)
     metadata = read_metadata("\n".join(lines(reply["list"])))
     if not metadata:
         raise VssFailure(
-            f"diskshadow on {host.name} did not list the writers' metadata ({_last_words(reply['list'])}): look at the "
+            f"diskshadow on {host.name} did not list the writers' metadata ({last_words(reply['list'])}): look at the "
             "VSS events of the host."
         )
     plan.verdict = foresee(metadata, facts.writers, plan.demand, facts.places, host.name)
     unknown = excluded(plan.demand, plan.verdict.parts)[1]
     plan.warnings += [f"The writer {name} to exclude is not there on {host.name}." for name in unknown]
+    wrong = unstable(plan.verdict.parts, host.name) if plan.demand.stable else None
+    if wrong:
+        raise VssFailure(f"{wrong[0]}, and writers.must_be_stable is set. {wrong[1]}")
     accept(plan, host.name)
+    _whole_writers(plan, host.name)
 
 
-def _last_words(result: Result) -> str:
-    said = [line.strip() for line in [*lines(result), *result.stderr] if line.strip()]
-    code = "it did not start" if result.exit_code is None else f"exit code {result.exit_code}"
-    return f"{code}, {said[-1]!r}" if said else code
+def _whole_writers(plan: Plan, host: str) -> None:
+    """Applications may discard their logs after a full backup: of them it has to hold everything."""
+    verdict = plan.verdict
+    if plan.backup_type != "full" or verdict is None:
+        return
+    sure = set(verified(verdict))
+    part = next((part for part in verdict.parts if part.id in verdict.counted and part.id not in sure), None)
+    if part is not None:
+        lacks = ", ".join(component.path for component in part.left_out) or "another instance of it"
+        raise VssFailure(
+            f"A full backup of the writer {part.name} on {host} would lack {lacks}: add the volumes it needs, or use "
+            "backup_type copy."
+        )
+
+
+def _traceless(host: Host, facts: Facts, folder: str, asked: list[Statement]) -> Reply:
+    """Run statements that need a folder, and leave the host as it was: check mode."""
+    # What was not there before must not be there afterwards; its event source would stay, so none is registered.
+    state = records.state_folder(host.windows)
+    before = [s for s in state_folder(host, facts) if s.key != "event-source"]
+    after = [verbs.remove_tree("gone", folder)]
+    if not facts.state_exists:  # and what was made above it, unless somebody else has put something there meanwhile
+        after += [verbs.remove_link("gone-runs", join(state, records.RUNS)), verbs.remove_link("gone-state", state)]
+    try:
+        return host.act(*before, verbs.make_folder("run", folder, False), *asked, *after)
+    except CommandFailed:  # what comes after a failed statement was not done
+        with suppress(HostFailure):
+            host.act(*(statement.tolerant() for statement in after))
+        raise
 
 
 # ---- creating
@@ -102,14 +112,26 @@ def create(run: Run, plan: Plan) -> Created:
     :raises VssFailure: it could not be created, or came out as less than what was asked for.
     :raises ConnectionLost: the answer was lost; cleaning finds out what was made.
     """
+    if not run.prepared:
+        run.start(timeout=plan.timeout)
     return _by_diskshadow(run, plan) if plan.engine == "diskshadow" else _by_cim(run, plan)
+
+
+def _attempt(run: Run, plan: Plan, *statements: Statement) -> Reply:
+    """One try, while the applications of the hooks are held. Nobody holds them while others are waited for."""
+    if plan.hooks is None:
+        return run.host.act(*statements, allow=True)
+    hooks.freeze(run, plan.hooks)
+    reply = run.host.act(*statements, allow=True)
+    plan.hooked = hooks.thaw(run, plan.hooks)
+    return reply
 
 
 class Incomplete(VssFailure):
     """Creating failed; made: IDs of shadow copies that are there all the same."""
 
-    def __init__(self, sentence: str, made: Sequence[str]) -> None:
-        super().__init__(sentence)
+    def __init__(self, sentence: str, made: Sequence[str], **details: Any) -> None:
+        super().__init__(sentence, **details)
         self.made = tuple(made)
 
 
@@ -137,51 +159,55 @@ class _Patience:
 
 def _by_diskshadow(run: Run, plan: Plan) -> Created:
     patience = _Patience(run, plan)
-    before = _create_script(run, plan)
+    script = _create_script(run, plan)
     run.starts_creating()
-    attempt, who = 1, ""
+    attempt = 1
     while True:
         log = run.path(f"{MADE}create-{attempt}.log")
-        reply = run.host.act(
-            *before,
+        reply = _attempt(
+            run,
+            plan,
+            script,
             verbs.program("create", "diskshadow", "/s", run.path("create.dsh"), "/l", log),
             shadows_statement().tolerant(),
-            allow=True,
         )
         if not reply["create"].complete:
             check(reply, run.host)
         transcript = diskshadow.read("\n".join(lines(reply["create"])), _names(plan, run.facts))
         run.shadows = read_shadows(reply["shadows"])
         there = {shadow.id: shadow for shadow in run.shadows}
-        if reply["create"].exit_code == 0 and _whole(transcript, plan, there):
-            return _created(run, plan, transcript, there)
+        if _whole(transcript, plan, there):
+            if reply["create"].exit_code == 0:
+                return _created(run, plan, transcript, there)
+            if diskshadow.END_BACKUP in transcript.commands:
+                plan.warnings.append(blame.not_completed(run, transcript))
+                return _created(run, plan, transcript, there)
         made = [identity for identity in transcript.shadow_ids if identity in there]
-        waiting = _waiting(transcript) if not made else None
-        who = _who(run, reply) if attempt > 1 else _own_runs(run)
+        waiting = blame.waiting_for(transcript) if not made else None
+        who = blame.who(run) if waiting else ""
         if waiting is None or not patience.wait(waiting, who):
-            raise Incomplete(_why(run, plan, transcript, reply["create"], waiting, who), made)
+            busy = {"busy": who.removeprefix(" by ") or waiting.meaning} if waiting else {}
+            raise Incomplete(blame.why(run, plan, transcript, reply["create"], waiting, who), made, **busy)
         attempt += 1
-        before = [_requestors()]
 
 
-def _create_script(run: Run, plan: Plan) -> list[Statement]:
+def _create_script(run: Run, plan: Plan) -> Statement:
     verdict = plan.verdict
     with_writers = plan.with_writers and verdict is not None
-    positions = {volume.id: at for at, volume in enumerate(plan.volumes, 1)}
     creation = Creation(
         volumes=[volume.id for volume in plan.volumes],
         metadata=run.path("metadata.cab"),
         with_writers=with_writers,
+        client_accessible=plan.kind == "client_accessible",
+        provider=plan.provider.id if plan.provider else "",
+        full=plan.backup_type == "full",
         verified=verified(verdict) if with_writers and verdict and verdict.consistency == "application" else (),
         excluded=excluded(plan.demand, verdict.parts)[0] if with_writers and verdict else (),
-        exposures=[(positions[e.volume.id], e.path) for e in plan.exposures if e.type != "link"],
     )
     try:
-        script = verbs.write_lines("create-script", run.path("create.dsh"), creation.script())
+        return verbs.write_lines("create-script", run.path("create.dsh"), creation.script())
     except Unscriptable as error:
         raise VssFailure(f"On {run.host.name}, {error}") from None
-    begin = [] if run.prepared else run.prepare(timedelta(seconds=plan.timeout) + records.LEASE)
-    return [*begin, script]
 
 
 def _names(plan: Plan, facts: Facts) -> list[str]:
@@ -207,6 +233,7 @@ def _created(run: Run, plan: Plan, transcript: Transcript, there: dict[str, Shad
         verdict,
     )
     plan.verdict = verdict
+    plan.warnings += spanning(verdict.parts, plan.demand, run.facts.places, run.host.name)
     try:
         accept(plan, run.host.name)
     except VssFailure as failure:
@@ -219,81 +246,13 @@ def _in_order(plan: Plan, shadows: Sequence[Shadow]) -> tuple[Shadow, ...]:
     return tuple(by_volume[volume.id] for volume in plan.volumes if volume.id in by_volume)
 
 
-# ---- what went wrong
-def _waiting(transcript: Transcript) -> Code | None:
-    codes = [hresult(failure.code) for failure in transcript.failures]
-    return next((code for code in codes if code.todo is ToDo.WAIT), None)
-
-
-def _requestors() -> Statement:
-    where = " OR ".join(f"Name='{name}'" for name in _REQUESTORS)
-    return verbs.cim("requestors", "Win32_Process", ("Name", "ProcessId"), where).tolerant()
-
-
-def _who(run: Run, reply: Reply) -> str:
-    """Who else is at work, as far as the host's processes and our own records tell."""
-    found = [f"{told.get('Name')} (process {told.get('ProcessId')})" for told in reply["requestors"].values]
-    return f" by {', '.join(found)}" if found else _own_runs(run)
-
-
-def _own_runs(run: Run) -> str:
-    others = [r for r in run.facts.records.readable if not r.kept and r.run != run.record.run]
-    return f" by run {others[0].run} of {others[0].owner.user} on {others[0].owner.controller}" if others else ""
-
-
-def _why(run: Run, plan: Plan, transcript: Transcript, result: Result, waiting: Code | None, who: str) -> str:
-    host, volumes = run.host.name, ", ".join(volume.display for volume in plan.volumes)
-    lead = f"The snapshot of {volumes} on {host} could not be created"
-    if waiting is not None:
-        return (
-            f"{lead} within the timeout of {plan.timeout:.0f} s: "
-            f"{waiting.meaning[0].lower()}{waiting.meaning[1:]}{who} "
-            f"({waiting.name}, {waiting.hex}). {waiting.advice}"
-        )
-    if transcript.failed_writers:
-        writer = transcript.failed_writers[0]
-        code = hresult(writer.hresult) if writer.hresult else None
-        told = f", {code.meaning[0].lower()}{code.meaning[1:]}: {code.name}, {code.hex}" if code else ""
-        advice = f" {code.advice}" if code else ""
-        name = writer.name or _name(plan, writer.id)
-        return f"{lead}: the writer {name} failed ({writer.state_name}{told}).{advice} {known.remedy(writer.id, name)}"
-    if transcript.unverified:
-        missing = ", ".join(_name(plan, identity) for identity in transcript.unverified)
-        return (
-            f"{lead}: diskshadow left out {missing}, on whom the snapshot was to rest. Look at the writers of the host."
-        )
-    if transcript.failures:
-        failure = transcript.failures[-1]
-        code = hresult(failure.code)
-        return f"{lead} ({failure.command or 'diskshadow'}): {code.sentence()}"
-    if transcript.misunderstood:
-        return f"{lead}: diskshadow did not understand {transcript.misunderstood!r}. Please report this."
-    if transcript.shadow_ids and len(transcript.commands) > 1:
-        return f"{lead} as asked: diskshadow stopped at {transcript.commands[-1]!r} ({_last_words(result)})."
-    said = _last_words(result)
-    return f"{lead}: diskshadow ended without saying what was wrong ({said}). Look at the host's VSS events."
-
-
-def _name(plan: Plan, identity: str) -> str:
-    parts = plan.verdict.parts if plan.verdict else ()
-    found = known.BY_ID.get(identity)
-    return next((part.name for part in parts if part.id == identity), found.name if found else identity)
-
-
 # ---- CIM
 def _by_cim(run: Run, plan: Plan) -> Created:
     patience = _Patience(run, plan)
-    before = [] if run.prepared else run.prepare(timedelta(seconds=plan.timeout) + records.LEASE)
     pending, made, attempt = list(plan.volumes), dict[str, str](), 1
     run.starts_creating()
     while True:
-        asked = [
-            verbs.cim_create_shadow(
-                f"create-{at}", volume.display, "ClientAccessible", run.path(f"{MADE}cim-{attempt}-{at}.log")
-            )
-            for at, volume in enumerate(pending)
-        ]
-        reply = run.host.act(*before, *asked, shadows_statement().tolerant(), allow=True)
+        reply = _attempt(run, plan, *_cim_statements(run, pending, attempt), shadows_statement().tolerant())
         run.shadows = read_shadows(reply["shadows"])
         failed: Code | None = None
         for at, volume in enumerate(list(pending)):
@@ -303,23 +262,34 @@ def _by_cim(run: Run, plan: Plan) -> Created:
                 pending.remove(volume)
             elif told and failed is None:
                 failed = return_code(int(told.get("ReturnValue") or 0))
-        if failed is None and pending:
+        if failed is None:
             _unanswered(run, reply, made)
         there = {shadow.id: shadow for shadow in run.shadows}
         if not pending and all(identity in there for identity in made.values()):
             return _cim_created(run, plan, [there[identity] for identity in made.values()])
         code = failed or return_code(13)
-        who = _who(run, reply) if attempt > 1 else _own_runs(run)
-        if code.todo is not ToDo.WAIT or not patience.wait(code, who):
+        waits = code.todo is ToDo.WAIT
+        who = blame.who(run) if waits else ""
+        if not waits or not patience.wait(code, who):
             where = ", ".join(volume.display for volume in pending or plan.volumes)
-            within = f" within the timeout of {plan.timeout:.0f} s" if code.todo is ToDo.WAIT else ""
+            within = f" within the timeout of {plan.timeout:.0f} s" if waits else ""
             raise Incomplete(
                 f"The shadow copy of {where} on {run.host.name} could not be created{within}: {code.meaning[0].lower()}"
                 f"{code.meaning[1:]}{who} (Win32_ShadowCopy.Create returned {code.number}). {code.advice}",
                 list(made.values()),
+                **({"busy": who.removeprefix(" by ") or code.meaning} if waits else {}),
             )
         attempt += 1
-        before = [_requestors()]
+
+
+def _cim_statements(run: Run, volumes: Sequence[Volume], attempt: int) -> list[Statement]:
+    """One shadow copy of each volume. Its ID is noted on the host in the next breath, for the lease to find."""
+    asked = [verbs.make_folder("made-folder", run.path(MADE_IDS))]
+    for at, volume in enumerate(volumes):
+        log = run.path(f"{MADE}cim-{attempt}-{at}.log")
+        asked.append(verbs.cim_create_shadow(f"create-{at}", volume.display, "ClientAccessible", log))
+        asked.append(verbs.note_shadow(f"note-{at}", log, run.path(MADE_IDS)).tolerant())
+    return asked
 
 
 def _unanswered(run: Run, reply: Reply, made: dict[str, str]) -> None:
@@ -342,16 +312,9 @@ def _cim_created(run: Run, plan: Plan, shadows: Sequence[Shadow]) -> Created:
 
 
 # ---- after creating
-def made_records(created: Created, plan: Plan, links: dict[str, str] | None = None) -> tuple[Made, ...]:
+def made_records(created: Created, links: Mapping[str, str] | None = None) -> tuple[Made, ...]:
     """The shadow copies as the run's record names them. links: volume to the link that leads to its shadow copy."""
-    exposed = {exposure.volume.id: exposure.path for exposure in plan.exposures if exposure.type != "link"}
     return tuple(
-        Made(
-            id=shadow.id,
-            volume=shadow.volume or "",
-            device=shadow.device or "",
-            link=(links or {}).get(shadow.volume or "", ""),
-            exposed=exposed.get(shadow.volume or "", ""),
-        )
+        Made(shadow.id, shadow.volume or "", shadow.device or "", (links or {}).get(shadow.volume or "", ""))
         for shadow in created.shadows
     )

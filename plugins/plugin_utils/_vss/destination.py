@@ -12,9 +12,10 @@ from typing import Any
 from .. import _verbs as verbs
 from .._host import Host
 from .._pipeline import Statement
-from . import records, verify
+from . import verify
 from .errors import VssFailure
 from .facts import Facts
+from .owner import this_process
 from .paths import BadPath, Place, join, no_overlap, normal
 from .planning import Plan, check_name, source_places
 from .traces import MANIFEST, manifest_of
@@ -127,7 +128,7 @@ def check_destination(host: Host, facts: Facts, wish: Wish, recovered: Sequence[
 
 def _nobody_elses(facts: Facts, wish: Wish) -> None:
     """Two backups into one destination would mirror over each other."""
-    me = records.this_process()
+    me = this_process()
     for record in facts.records.readable:
         same = (record.destination or "").casefold() == wish.target.path.casefold()
         if same and not record.kept and not record.abandoned(facts.now, me):

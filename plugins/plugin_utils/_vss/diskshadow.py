@@ -19,9 +19,10 @@ from typing import Literal
 from .errors import is_error, number
 from .model import DEVICE, GUID, VOLUME_PATH, Shadow, Writer, guid, is_guid, volume_id
 
-Context = Literal["persistent", "persistent nowriters"]
+Context = Literal["persistent", "persistent nowriters", "clientaccessible"]
 
 SET_ALIAS = "VSS_SHADOW_SET"
+END_BACKUP = "end backup"
 MAX_VOLUMES = 64  # Win32 docs, IVssBackupComponents::AddToSnapshotSet
 
 _FORBIDDEN = re.compile(r"[^\x21-\x7e]|[\"'`%<>|*?]")
@@ -62,7 +63,8 @@ class Creation:
 
     volumes: ``\\?\Volume{guid}\`` names in the order of the aliases. metadata: absolute path of the cabinet to write.
     verified: GUIDs of writers without which creating has to fail. excluded: GUIDs left out.
-    exposures: position of a volume (from 1) to the letter (``X:``) or empty folder where it is to appear.
+    client_accessible: the kind that users see as previous versions; always without writers. provider: GUID of the one
+    that makes the copies, "" for VSS's own choice. full: the writers are told that a full backup began and ended.
     """
 
     volumes: Sequence[str]
@@ -70,28 +72,40 @@ class Creation:
     with_writers: bool = True
     verified: Sequence[str] = ()
     excluded: Sequence[str] = ()
-    exposures: Sequence[tuple[int, str]] = field(default=())
+    client_accessible: bool = False
+    provider: str = ""
+    full: bool = False
+
+    @property
+    def context(self) -> Context:
+        """What ``set context`` is given."""
+        if self.client_accessible:
+            return "clientaccessible"
+        return "persistent" if self.with_writers else "persistent nowriters"
 
     def script(self) -> list[str]:
         """The lines of the script.
 
-        Without ``begin backup`` the backup is of type copy: no application truncates its logs.
+        Without ``begin backup`` the backup is of type copy: no application truncates its logs. ``end backup`` is the
+        last command, so that no application hears of a backup that failed on the way.
 
         :raises Unscriptable: a path that cannot be written without quotes.
         """
         if not 0 < len(self.volumes) <= MAX_VOLUMES:
             raise Unscriptable(f"a snapshot set holds 1 to {MAX_VOLUMES} volumes, not {len(self.volumes)}.")
-        lines = ["set verbose on", f"set context {'persistent' if self.with_writers else 'persistent nowriters'}"]
+        lines = ["set verbose on", f"set context {self.context}"]
         lines.append(f"set metadata {token(self.metadata)}")
         if self.with_writers:
             lines += [f"writer verify {guid(writer)}" for writer in self.verified]
             lines += [f"writer exclude {guid(writer)}" for writer in self.excluded]
-        lines += [f"add volume {volume_id(volume)} alias {alias(at)}" for at, volume in enumerate(self.volumes, 1)]
+        if self.full:
+            lines.append("begin backup")
+        by = f" provider {guid(self.provider)}" if self.provider else ""
+        lines += [f"add volume {volume_id(volume)}{by} alias {alias(at)}" for at, volume in enumerate(self.volumes, 1)]
         lines.append("create")
         if self.with_writers:
             lines.append("list writers status")
-        lines += [f"expose %{alias(at)}% {token(target)}" for at, target in self.exposures]
-        return [*lines, "exit"]
+        return [*lines, *([END_BACKUP] if self.full else []), "exit"]
 
 
 def expose_script(exposures: Iterable[tuple[str, str]]) -> list[str]:
@@ -102,6 +116,16 @@ def expose_script(exposures: Iterable[tuple[str, str]]) -> list[str]:
 def unexpose_script(shadows: Iterable[str]) -> list[str]:
     """The script that takes exposures back, by shadow copy ID. The shadow copies stay."""
     return [*(f"unexpose {guid(shadow)}" for shadow in shadows), "exit"]
+
+
+def delete_script(shadow: str) -> list[str]:
+    """The script that deletes one shadow copy, by its ID."""
+    return [f"delete shadows id {guid(shadow)}", "exit"]
+
+
+def delete_set_script(metadata: str) -> list[str]:
+    """The script that deletes the set whose metadata was saved there, by the alias that comes with it."""
+    return [f"load metadata {token(metadata)}", f"delete shadows set %{SET_ALIAS}%", "exit"]
 
 
 # ---- reading

@@ -5,7 +5,7 @@
 """What VSS answers when it fails, and what to do about it.
 
 Sources: vsserror.h and the Win32 documentation of IVssBackupComponents (HRESULTs), the documentation of
-Win32_ShadowCopy.Create (return codes), robocopy's documentation (exit codes).
+Win32_ShadowCopy.Create and Revert and Win32_ShadowStorage.Create (return codes), robocopy's documentation (exit codes).
 """
 
 from __future__ import annotations
@@ -181,9 +181,42 @@ _RETURN_CODES: tuple[tuple[int, str, str, ToDo, str], ...] = (
     (13, "Unknown error", "An unknown error", REDO, _LOGS),
 )
 
+_REVERT_CODES: tuple[tuple[int, str, str, ToDo, str], ...] = (
+    (1, "Access denied", "Access was denied", FIX, "Use an administrator with an elevated token."),
+    (2, "Invalid argument", "An argument was invalid", STOP, _REPORT),
+    (3, "Specified volume not supported", "This volume cannot be reverted", STOP,
+     "Restore its files out of the snapshot instead."),
+    (4, "Volume is in use", "Programs have files open on the volume", FIX,
+     "End them, or use force_dismount, which takes their files away from them."),
+    (5, "Another operation in progress", "The volume is being reverted or shadowed already", WAIT, _LATER),
+    (6, "Shadow copy provider vetoed the operation", "The shadow copy provider refused", FIX, _LOGS),
+    (7, "Shadow copy provider not registered", "The provider is not registered", FIX, "Repair the provider."),
+    (8, "Shadow copy provider failure", "The provider failed", REDO, _LOGS),
+    (9, "Unknown error", "An unknown error", REDO, _LOGS),
+)
+
+_STORAGE_CODES: tuple[tuple[int, str, str, ToDo, str], ...] = (
+    (1, "Access denied", "Access was denied", FIX, "Use an administrator with an elevated token."),
+    (2, "Invalid argument", "An argument was invalid", STOP, "Use a larger maximum: 320 MiB or more."),
+    (3, "Volume not found", "The volume was not found", STOP, "Check the volume's name."),
+    (4, "Volume not supported", "This volume cannot have or hold a storage area", STOP,
+     "Storage areas are on local NTFS volumes only."),
+    (5, "Object already exists", "The volume has a storage area already", REDO, "Run it again."),
+    (6, "Maximum number of diff areas reached", "The volume holds as many storage areas as it may", FIX,
+     "Choose another volume."),
+    (7, "Provider veto", "The shadow copy provider refused", FIX, _LOGS),
+    (8, "Provider not registered", "The provider is not registered", FIX, "Repair the provider."),
+    (9, "Provider failure", "The provider failed", REDO, _LOGS),
+    (10, "Unknown error", "An unknown error", REDO, _LOGS),
+    (11, "Insufficient storage", "There is no room for the storage area", FIX,
+     "Free space on the volume that holds it."),
+)
+
 # fmt: on
 HRESULTS: Mapping[int, Code] = {row[0]: Code(*row) for row in _HRESULTS}
 RETURN_CODES: Mapping[int, Code] = {row[0]: Code(*row) for row in _RETURN_CODES}
+REVERT_CODES: Mapping[int, Code] = {row[0]: Code(*row) for row in _REVERT_CODES}
+STORAGE_CODES: Mapping[int, Code] = {row[0]: Code(*row) for row in _STORAGE_CODES}
 
 _HEX = re.compile(r"(?:0[xX])?([0-9A-Fa-f]{8})$")
 
@@ -216,6 +249,18 @@ def return_code(value: int) -> Code:
     """What a return code of Win32_ShadowCopy.Create means."""
     unknown = Code(value, "unknown return code", "Win32_ShadowCopy failed", REDO, _LOGS)
     return RETURN_CODES.get(value, unknown)
+
+
+def revert_code(value: int) -> Code:
+    """What a return code of Win32_ShadowCopy.Revert means."""
+    unknown = Code(value, "unknown return code", "Win32_ShadowCopy failed", REDO, _LOGS)
+    return REVERT_CODES.get(value, unknown)
+
+
+def storage_code(value: int) -> Code:
+    """What a return code of Win32_ShadowStorage.Create means."""
+    unknown = Code(value, "unknown return code", "Win32_ShadowStorage failed", REDO, _LOGS)
+    return STORAGE_CODES.get(value, unknown)
 
 
 # volsnap events (System log) that say why shadow copies went away or could not be made (the driver's message table).

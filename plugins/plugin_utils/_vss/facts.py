@@ -13,6 +13,7 @@ from typing import Any
 
 from .._pipeline import Reply, Result, moment
 from .errors import VOLSNAP, VssFailure
+from .lock import Holder
 from .model import (
     GUID,
     PROVIDER_TYPES,
@@ -28,8 +29,9 @@ from .model import (
     iso,
     volume_id,
 )
-from .paths import Places
-from .records import Records, state_folder
+from .owner import Owner
+from .paths import Places, names_told
+from .records import Record, Records, state_folder
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,12 @@ class Event:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a gathering found. Parts that were not asked for are empty. reply: also holds what the caller added."""
+    """What a gathering found. Parts that were not asked for are empty. reply: also holds what the caller added.
+
+    expired: runs that their leases have undone; waiting: runs that have prepared to take the lock and left that lying;
+    freed: letters and paths that the runs which are over will have given back, when only that is foreseen;
+    leases: whose the leases are that are registered, by their runs.
+    """
 
     host: str
     system: System
@@ -106,6 +113,11 @@ class Facts:
     folders: Mapping[str, datetime | None] = field(default_factory=dict)
     tasks: tuple[str, ...] = ()
     state_exists: bool = False
+    lock: Holder | None = None
+    expired: tuple[Record, ...] = ()
+    waiting: tuple[str, ...] = ()
+    freed: tuple[str, ...] = ()
+    leases: Mapping[str, Owner] = field(default_factory=dict)
     strangers: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     reply: Reply = field(default_factory=lambda: Reply([]))
@@ -113,7 +125,7 @@ class Facts:
     @property
     def places(self) -> Places:
         """The volumes by every name."""
-        return Places(self.volumes, self.system.windows)
+        return Places(self.volumes, self.system.windows, names_told(self.reply))
 
     @property
     def now(self) -> datetime:

@@ -16,10 +16,11 @@ from typing import Any
 from .. import _verbs as verbs
 from .._host import Host
 from .._pipeline import CommandFailed, HostError, Reply, Result, Statement, moment
-from . import records, security, vssadmin
+from . import lock, records, security, vssadmin
 from .errors import VssFailure
 from .facts import Facts, System, read_events, read_providers, read_shadows, read_storage, read_volumes
-from .model import Volume
+from .model import StorageArea, Volume
+from .owner import owners, this_process
 from .paths import join
 
 PARTS = ("system", "volumes", "providers", "writers", "snapshots", "storage", "records", "events")
@@ -38,8 +39,6 @@ _SHADOW = (
     "ClientAccessible", "NoWriters", "ExposedName", "ExposedPath", "OriginatingMachine",
 )  # fmt: skip
 _WORKSTATION = 1  # Win32_OperatingSystem.ProductType
-_SHADOWABLE = frozenset({"NTFS", "REFS", "CSVFS"})
-_FIXED = 3  # Win32_Volume.DriveType
 
 
 # ---- statements
@@ -83,8 +82,11 @@ def _statements(host: Host, wanted: frozenset[str], event_seconds: int) -> list[
         asked.append(verbs.cim("storage", "Win32_ShadowStorage", fields))
     if "records" in wanted:
         asked += [
-            verbs.read_texts("records", join(runs, "*", records.RECORD)),
+            records.reading("records", host.windows),
             verbs.list_folders("folders", runs),
+            verbs.list_folders("state-folders", state),
+            verbs.read_texts("expired", join(records.expired_folder(host.windows), "*.json")),
+            *lock.looking(host.windows),
             verbs.tasks("tasks"),
             verbs.acl("acl", state),
         ]
@@ -188,14 +190,20 @@ def _writers(facts: Facts, reply: Reply) -> Facts:
 
 def _records(facts: Facts, reply: Reply) -> Facts:
     acl = reply["acl"].first
+    tasks = tuple(str(told["TaskName"]) for told in reply["tasks"].values if told.get("TaskName"))
+    beside = (str(told.get("Name")).partition(f"{lock.FOLDER}-")[2] for told in reply["state-folders"].values)
     folders = {
         str(told["Name"]): moment(told.get("LastWriteTimeUtc")) for told in reply["folders"].values if told.get("Name")
     }
     return replace(
         facts,
-        records=records.read_all(str(text) for text in reply["records"].values),
+        records=records.read_all(str(text) for text in reply["records"].values).settled(tasks),
+        expired=records.read_all(str(text) for text in reply["expired"].values).readable,
         folders=folders,
-        tasks=tuple(str(told["TaskName"]) for told in reply["tasks"].values if told.get("TaskName")),
+        tasks=tasks,
+        leases=owners(reply["tasks"].values),
+        lock=lock.holder(reply),
+        waiting=tuple(run for run in beside if records.is_run(run)),
         state_exists=acl is not None,
         strangers=tuple(security.strangers(str(acl["Sddl"]))) if acl else (),
     )
@@ -204,13 +212,7 @@ def _records(facts: Facts, reply: Reply) -> Facts:
 # ---- info
 def why_not(volume: Volume) -> str | None:
     """Why a volume cannot be shadowed, None when it can."""
-    if volume.drive_type != _FIXED:
-        return "is not a local fixed disk"
-    if not volume.file_system:
-        return "has no file system"
-    if volume.file_system.upper() not in _SHADOWABLE:
-        return f"has the file system {volume.file_system}, and shadow copies need NTFS or ReFS"
-    return None
+    return volume.unfit
 
 
 def info(host: Host, gather_parts: Sequence[str], event_hours: int = 24) -> dict[str, Any]:
@@ -218,7 +220,7 @@ def info(host: Host, gather_parts: Sequence[str], event_hours: int = 24) -> dict
     wanted = list(PARTS) if "all" in gather_parts else [part for part in PARTS if part in gather_parts]
     facts = gather(host, wanted, event_hours * 3600)
     facts.require_rights()
-    me, names = records.this_process(), facts.places
+    me, names = this_process(), facts.places
     make: Mapping[str, Callable[[], Any]] = {
         "system": facts.system.result,
         "volumes": lambda: [{**v.result(), "shadowable": why_not(v) is None} for v in facts.volumes],
@@ -228,7 +230,7 @@ def info(host: Host, gather_parts: Sequence[str], event_hours: int = 24) -> dict
             {**s.result(), "volume_name": names.display(s.volume or ""), "run": owner_of(facts, s.id)}
             for s in facts.shadows
         ],
-        "storage": lambda: [area.result() for area in facts.storage],
+        "storage": lambda: [area_result(facts, area) for area in facts.storage],
         "records": lambda: [
             {**record.result(), "abandoned": record.abandoned(facts.now, me)} for record in facts.records.readable
         ],
@@ -238,6 +240,13 @@ def info(host: Host, gather_parts: Sequence[str], event_hours: int = 24) -> dict
     if facts.records.damaged:
         answer["warnings"] = [f"A record on {host.name} cannot be read: {what}." for what in facts.records.damaged]
     return answer
+
+
+def area_result(facts: Facts, area: StorageArea) -> dict[str, Any]:
+    """A storage area as a module returns it, with how much it can still take."""
+    holder = facts.places.by_id(area.on_volume)
+    left, limit = area.headroom((holder.free if holder else None) or 0)
+    return {**area.result(), "headroom": left, "limited_by": limit}
 
 
 def owner_of(facts: Facts, shadow_id: str) -> str | None:

@@ -60,6 +60,9 @@ PROVIDER_TYPES: Mapping[int, str] = {0: "unknown", 1: "system", 2: "software", 3
 # Win32_ShadowCopy.State is VSS_SNAPSHOT_STATE; the table in the class's own documentation is out of date.
 SHADOW_CREATED = 12
 
+SHADOWABLE = frozenset({"NTFS", "REFS", "CSVFS"})  # file systems
+FIXED = 3  # Win32_Volume.DriveType
+
 # Win32_ShadowStorage.MaxSpace: everything from 2^63 - 1 on means UNBOUNDED.
 UNBOUNDED = 2**63 - 1
 
@@ -113,6 +116,17 @@ class Volume:
     def display(self) -> str:
         """What a person calls it."""
         return self.name or self.id
+
+    @property
+    def unfit(self) -> str | None:
+        """Why it cannot be shadowed, None when it can."""
+        if self.drive_type != FIXED:
+            return "is not a local fixed disk"
+        if not self.file_system:
+            return "has no file system"
+        if self.file_system.upper() not in SHADOWABLE:
+            return f"has the file system {self.file_system}, and shadow copies need NTFS or ReFS"
+        return None
 
     def result(self) -> dict[str, Any]:
         """The volume as a module returns it."""
@@ -254,6 +268,17 @@ class StorageArea:
     used: int
     allocated: int
     maximum: int | None
+
+    def headroom(self, free: int) -> tuple[int, Literal["maximum", "disk"]]:
+        """How many bytes it can still take before shadow copies are lost, and what ends first.
+
+        At its maximum Windows deletes the oldest shadow copies (volsnap 33, 36); on a full disk all of them (25, 35).
+
+        :param free: free bytes of the volume that holds it.
+        """
+        disk = max(0, self.allocated - self.used) + free
+        left = disk if self.maximum is None else max(0, self.maximum - self.used)
+        return (left, "maximum") if self.maximum is not None and left <= disk else (disk, "disk")
 
     def result(self) -> dict[str, Any]:
         """The storage area as a module returns it."""

@@ -6,44 +6,39 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from .. import _verbs as verbs
-from .._pipeline import Reply, Statement
 from . import writers as known
 from .consistency import NO_DISKSHADOW, Demand, Verdict, without_writers
-from .diskshadow import MAX_VOLUMES, Unscriptable, token
+from .diskshadow import MAX_VOLUMES
 from .errors import VssFailure
 from .facts import Facts
 from .inventory import why_not
-from .model import Consistency, Volume, Writer, is_guid
-from .paths import BadPath, Place, normal, parent
+from .kinds import BackupType, Kind, backup_type, kind_of, provider_of, room_for_one_more
+from .model import Consistency, Provider, Volume, Writer, is_guid
+from .paths import BadPath, Place
+from .sharing import Exposure
+
+if TYPE_CHECKING:
+    from .hooks import Hooks
 
 Engine = Literal["diskshadow", "cim"]
-ExposeType = Literal["letter", "folder", "link"]
 
 _NAME = re.compile(r"^[\w][\w .()@+,#-]{0,99}$")
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*$", re.IGNORECASE)
 _UNIT = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_MOST_ACCESSIBLE = 63
-_LETTER = re.compile(r"^([A-Za-z]):\\?$")
-
-
-@dataclass(frozen=True)
-class Exposure:
-    """Where a shadow copy is to appear. path: ``X:`` for a letter, a full path otherwise."""
-
-    volume: Volume
-    path: str
-    type: ExposeType
 
 
 @dataclass
 class Plan:
-    """What is to be created. verdict: what it will be, as far as that is known by now."""
+    """What is to be created. verdict: what it will be, as far as that is known by now.
+
+    hooks: what is done before and after; hooked: what became of that, as a module returns it.
+    """
 
     engine: Engine
     with_writers: bool
@@ -52,17 +47,22 @@ class Plan:
     asked: Consistency
     allow_downgrade: bool
     timeout: float
+    kind: Kind = "persistent"
+    backup_type: BackupType = "copy"
+    provider: Provider | None = None
+    hooks: Hooks | None = None
+    hooked: list[dict[str, Any]] = field(default_factory=list)
     exposures: list[Exposure] = field(default_factory=list)
     verdict: Verdict | None = None
     warnings: list[str] = field(default_factory=list)
 
 
 def check_name(name: Any) -> str:
-    """A snapshot's name.
+    """A snapshot's name, in the one spelling of Unicode (NFC) that equal-looking names share.
 
     :raises VssFailure: it is empty, long, or holds what a name may not hold.
     """
-    text = str(name or "")
+    text = unicodedata.normalize("NFC", str(name or ""))
     if not _NAME.match(text) or text != text.strip():
         raise VssFailure(
             f"The name {text!r} cannot be used: a name is 1 to 100 letters, digits, blanks and any of ._()@+,#- "
@@ -81,23 +81,6 @@ def duration(value: Any, option: str) -> timedelta:
     if found is None:
         raise VssFailure(f"{option} {value!r} is not a duration: write seconds, or 90m, 4h, 7d.")
     return timedelta(seconds=float(found.group(1)) * _UNIT[found.group(2).lower()])
-
-
-def volume_places(names: Sequence[Any], facts: Facts) -> list[Place]:
-    """The volumes of these names, each once.
-
-    :raises VssFailure: none was named, or one is not there.
-    """
-    if not names:
-        raise VssFailure(f"No volumes were named for {facts.host}: volumes is empty.")
-    found: dict[str, Place] = {}
-    for name in names:
-        volume = facts.places.volume(str(name))
-        if volume is None:
-            there = ", ".join(v.display for v in facts.volumes)
-            raise VssFailure(f"There is no volume {name} on {facts.host}: it has {there}.")
-        found[volume.id] = Place(volume, "")
-    return list(found.values())
 
 
 def source_places(sources: Sequence[Any], facts: Facts) -> list[Place]:
@@ -125,6 +108,27 @@ def make_plan(facts: Facts, places: Sequence[Place], args: Mapping[str, Any]) ->
 
     :raises VssFailure: what was asked for cannot be had on this host.
     """
+    plan = draft(facts, places, args)
+    ready(plan, facts)
+    return plan
+
+
+def ready(plan: Plan, facts: Facts) -> None:
+    """Fail unless the host is, at this moment, in a state in which the plan can succeed.
+
+    :raises VssFailure: a required writer is missing or failed, it would be less than asked for, or there is no room.
+    """
+    if plan.with_writers:
+        _required_are_well(facts, plan.demand)
+    accept(plan, facts.host)
+    room_for_one_more(facts, plan.volumes, plan.kind, plan.provider)
+
+
+def draft(facts: Facts, places: Sequence[Place], args: Mapping[str, Any]) -> Plan:
+    """What is asked for, by the module's options, whatever the state of writers and shadow copies.
+
+    :raises VssFailure: the options contradict each other, or never can be had on this host.
+    """
     volumes = list({place.volume.id: place.volume for place in places}.values())
     for volume in volumes:
         reason = why_not(volume)
@@ -135,26 +139,32 @@ def make_plan(facts: Facts, places: Sequence[Place], args: Mapping[str, Any]) ->
             f"{len(volumes)} volumes are too many for one snapshot on {facts.host}: at most {MAX_VOLUMES}."
         )
     wish = args.get("writers") or {}
-    demand = Demand(places, tuple(map(str, wish.get("require") or ())), tuple(map(str, wish.get("exclude") or ())))
+    demand = Demand(
+        places,
+        tuple(map(str, wish.get("require") or ())),
+        tuple(map(str, wish.get("exclude") or ())),
+        stable=bool(wish.get("must_be_stable")),
+    )
     asked: Consistency = "crash" if args.get("consistency") == "crash" else "application"
     _no_contradiction(facts, demand, asked)
     engine = _engine(facts, str(args.get("engine") or "auto"))
+    kind = kind_of(args, engine, facts.host)
+    provider = provider_of(args, facts, engine, kind)
+    with_writers = asked == "application" and engine == "diskshadow" and kind == "persistent"
     plan = Plan(
         engine=engine,
-        with_writers=asked == "application" and engine == "diskshadow",
+        with_writers=with_writers,
         volumes=volumes,
         demand=demand,
         asked=asked,
         allow_downgrade=bool(args.get("allow_downgrade")),
-        timeout=float(args.get("timeout") or 0),
+        timeout=patience(args),
+        kind=kind,
+        backup_type=backup_type(args, with_writers, facts.host),
+        provider=provider,
     )
-    if plan.with_writers:
-        _required_are_well(facts, demand)
-    else:
-        plan.verdict = without_writers(_reason(facts, asked), facts.writers)
-        accept(plan, facts.host)
-    if engine == "cim":
-        _room_for_one_more(facts, volumes)
+    if not with_writers:
+        plan.verdict = without_writers(_reason(facts, asked, engine), facts.writers)
     if engine == "cim" and len(volumes) > 1:
         plan.warnings.append(
             "The engine cim makes one shadow copy after the other: those of "
@@ -162,20 +172,6 @@ def make_plan(facts: Facts, places: Sequence[Place], args: Mapping[str, Any]) ->
             f"{facts.host} are not of one moment."
         )
     return plan
-
-
-def _room_for_one_more(facts: Facts, volumes: Sequence[Volume]) -> None:
-    """The engine cim makes client-accessible copies, of which Windows keeps 64 a volume and then drops the oldest.
-
-    One place is left free for tools of Windows that need it for a while (VSS docs, MaxShadowCopies).
-    """
-    for volume in volumes:
-        count = sum(1 for shadow in facts.shadows if shadow.client_accessible and shadow.volume == volume.id)
-        if count >= _MOST_ACCESSIBLE:
-            raise VssFailure(
-                f"The volume {volume.display} on {facts.host} has {count} client-accessible shadow copies: one more "
-                "could cost the oldest of them, which is not ours. Delete some that are not needed."
-            )
 
 
 def _engine(facts: Facts, wanted: str) -> Engine:
@@ -188,12 +184,23 @@ def _engine(facts: Facts, wanted: str) -> Engine:
     return "diskshadow"
 
 
-def _reason(facts: Facts, asked: Consistency) -> str:
+def patience(args: Mapping[str, Any]) -> float:
+    """How many seconds others are waited for, all in all.
+
+    :raises VssFailure: the option is no duration.
+    """
+    wait = (args.get("on_busy") or {}).get("wait")
+    return float(args.get("timeout") or 0) if wait is None else duration(wait, "on_busy.wait").total_seconds()
+
+
+def _reason(facts: Facts, asked: Consistency, engine: Engine) -> str:
     if asked == "crash":
         return "No writer was involved: crash consistency was asked for."
     if not facts.system.diskshadow:
         return f"No writer was involved: {NO_DISKSHADOW}."
-    return "No writer was involved: the engine cim cannot."
+    if engine == "cim":
+        return "No writer was involved: the engine cim cannot."
+    return "No writer was involved: client-accessible shadow copies are made without them."
 
 
 def _no_contradiction(facts: Facts, demand: Demand, asked: Consistency) -> None:
@@ -256,85 +263,3 @@ def accept(plan: Plan, host: str) -> None:
         consistency_reason=verdict.reason,
         writers=verdict.results(),
     )
-
-
-# ---- exposures
-def exposures(wanted: Sequence[Mapping[str, Any]], facts: Facts, volumes: Sequence[Volume]) -> list[Exposure]:
-    """The exposures asked for.
-
-    :raises VssFailure: of a volume that is not in the snapshot, to a path that cannot be used, or two to one place.
-    """
-    found: list[Exposure] = []
-    for item in wanted:
-        name, path = str(item.get("volume") or ""), str(item.get("path") or "")
-        volume = facts.places.volume(name)
-        if volume is None or volume.id not in {v.id for v in volumes}:
-            raise VssFailure(f"The volume {name} is to be exposed on {facts.host}, but it is not in the snapshot.")
-        found.append(_exposure(volume, path, item.get("type"), facts.host))
-    paths = [exposure.path.casefold() for exposure in found]
-    twice = next((path for path in paths if paths.count(path) > 1), None)
-    if twice:
-        raise VssFailure(f"Two volumes are to be exposed at {twice} on {facts.host}: each needs a place of its own.")
-    native = [exposure.volume.id for exposure in found if exposure.type != "link"]
-    if len(set(native)) != len(native):
-        raise VssFailure(f"A shadow copy on {facts.host} can appear at one letter or folder only: use links for more.")
-    return found
-
-
-def _exposure(volume: Volume, path: str, kind: Any, host: str) -> Exposure:
-    letter = _LETTER.match(path)
-    type_: ExposeType = kind if kind in ("letter", "folder", "link") else "letter" if letter else "folder"
-    if letter and kind != "folder":  # a bare letter can be nothing but a letter, whatever the default type is
-        return Exposure(volume, f"{letter.group(1).upper()}:", "letter")
-    if letter or kind == "letter":
-        raise VssFailure(f"{path!r} on {host} is no place for an exposure of type {type_}.")
-    try:
-        where = normal(path)
-        return Exposure(volume, where if type_ == "link" else token(where), type_)
-    except (BadPath, Unscriptable) as error:
-        raise VssFailure(f"A shadow copy on {host} cannot be exposed at {path!r}: {error}") from None
-
-
-def exposure_statements(wanted: Sequence[Mapping[str, Any]]) -> list[Statement]:
-    """The statements that tell whether the places of exposures are free."""
-    asked: list[Statement] = []
-    for at, item in enumerate(wanted):
-        path = str(item.get("path") or "")
-        if _LETTER.match(path):
-            asked.append(verbs.exists(f"expose-{at}", f"{path[0].upper()}:\\"))
-            continue
-        try:
-            where = normal(path)
-        except BadPath:
-            continue
-        asked.append(verbs.exists(f"expose-{at}", where))
-        asked.append(verbs.exists(f"expose-parent-{at}", parent(where) + "\\"))
-        if item.get("type") != "link":
-            asked += [
-                verbs.list_files(f"expose-files-{at}", where),
-                verbs.list_folders(f"expose-folders-{at}", where),
-            ]
-    return asked
-
-
-def places_free(wanted: Sequence[Exposure], indexes: Sequence[int], reply: Reply, facts: Facts) -> None:
-    """Fail unless every place is free: a letter unused, a folder there and empty, a link not there yet.
-
-    :param indexes: the position of each exposure among the options, by which its statements were named.
-    :raises VssFailure: naming the place.
-    """
-    for exposure, at in zip(wanted, indexes, strict=True):
-        there = bool(reply[f"expose-{at}"].first)
-        path = exposure.path
-        if exposure.type == "letter":
-            if there or any(volume.letter == path for volume in facts.volumes):
-                raise VssFailure(f"The drive letter {path} on {facts.host} is in use: choose a free one.")
-        elif exposure.type == "link":
-            if there:
-                raise VssFailure(f"{path} on {facts.host} is there already: a link needs a name that is not in use.")
-            if not reply[f"expose-parent-{at}"].first:
-                raise VssFailure(f"The folder {parent(path)} on {facts.host} is not there: make it before {path}.")
-        elif not there:
-            raise VssFailure(f"The folder {path} on {facts.host} is not there: make it before exposing to it.")
-        elif reply[f"expose-files-{at}"].values or reply[f"expose-folders-{at}"].values:
-            raise VssFailure(f"The folder {path} on {facts.host} is in use: a shadow copy needs an empty one.")

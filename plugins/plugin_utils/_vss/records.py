@@ -9,20 +9,17 @@ Shadow copies carry no names and no owner. So every run has a folder ``<Windows>
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-import socket
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any, Literal
 
 from .._pipeline import Statement, moment
-from .._verbs import move_file, write_lines
+from .._verbs import move_file, new_file, read_texts, write_lines
 from .model import guid, iso
+from .owner import Owner, owner_from
 from .paths import join
 
 SCHEMA = 1
@@ -31,7 +28,14 @@ RUNS = "runs"
 RECORD = "record.json"
 LEASE = timedelta(minutes=30)
 
-State = Literal["begun", "created", "copying", "verified", "kept"]
+EXPIRED = "expired"
+
+# going: it was kept and is being removed. keeping: it is kept as soon as its lease is gone (see `settled`).
+State = Literal[
+    "begun", "created", "copying", "verified", "keeping", "kept", "going", "restoring", "reverting", "changing"
+]
+# What an interrupted run in this state is brought to: its end, not its beginning.
+FORWARD: frozenset[str] = frozenset({"going", "reverting"})
 
 
 def state_folder(windows: str) -> str:
@@ -44,6 +48,16 @@ def run_folder(windows: str, run: str) -> str:
     return join(windows, STATE_FOLDER, RUNS, run)
 
 
+def expired_folder(windows: str) -> str:
+    """The folder of the traces that leases leave."""
+    return join(windows, STATE_FOLDER, EXPIRED)
+
+
+def expired_file(windows: str, run: str) -> str:
+    """The trace of one run: its record, moved there."""
+    return join(expired_folder(windows), f"{run}.json")
+
+
 def new_run() -> str:
     """The identity of a new run: 32 hexadecimal digits."""
     return uuid.uuid4().hex
@@ -54,82 +68,22 @@ def is_run(name: str) -> bool:
     return len(name) == 32 and all(character in "0123456789abcdef" for character in name)
 
 
-# ---- controller
-@dataclass(frozen=True)
-class Owner:
-    """The process on a controller that a run belongs to. Fields that the controller does not tell are empty."""
-
-    controller: str = ""
-    boot: str = ""
-    namespace: str = ""
-    pid: int = 0
-    started: str = ""
-    user: str = ""
-
-    def provably_dead(self, me: Owner) -> bool:
-        """Whether the process is certainly gone, seen from process `me`.
-
-        Only a process of the same boot and the same process namespace can be looked for; a process number that is in
-        use again has another start time.
-        """
-        return self._can_be_seen(me) and _started(self.pid) != self.started
-
-    def provably_alive(self, me: Owner) -> bool:
-        """Whether the process certainly goes on, seen from process `me`."""
-        return self._can_be_seen(me) and _started(self.pid) == self.started
-
-    def _can_be_seen(self, me: Owner) -> bool:
-        if not (self.boot and self.namespace and self.pid and self.started):
-            return False
-        return (self.controller, self.boot, self.namespace) == (me.controller, me.boot, me.namespace)
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> str:
-    """Start of a process in clock ticks since the boot, "" when there is none (proc(5), /proc/pid/stat, field 22)."""
-    stat = _read(f"/proc/{pid}/stat")
-    rest = stat.rpartition(")")[2].split()
-    # A process that has ended but was not waited for yet is as dead as one that is gone.
-    return "" if len(rest) < 20 or rest[0] in ("Z", "X") else rest[19]
-
-
-def this_process() -> Owner:
-    """The owner of what this process does. On controllers without /proc only the lease tells."""
-    try:
-        namespace = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        namespace = ""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
-    return Owner(
-        controller=socket.gethostname(),
-        boot=_read("/proc/sys/kernel/random/boot_id"),
-        namespace=namespace,
-        pid=os.getpid(),
-        started=_started(os.getpid()),
-        user=user,
-    )
-
-
 # ---- records
 @dataclass(frozen=True)
 class Made:
     """A shadow copy that a run made. link: a link of ours or of the user's that leads to it;
-    exposed: the letter or empty folder where it appears. Both are taken back with it."""
+    exposed: the letter or empty folder where it appears; share: its share. All are taken back with it.
+
+    access: who was let into the share, and sddl: how the host tells it, when that was known."""
 
     id: str
     volume: str
     device: str = ""
     link: str = ""
     exposed: str = ""
+    share: str = ""
+    access: str = ""
+    sddl: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,17 +111,34 @@ class Record:
     tasks: tuple[str, ...] = ()
     destination: str | None = None
     made_destination: tuple[str, ...] = ()  # what of it the run makes: all of it, or what goes into an empty folder
+    description: str = ""
+    kind: str = ""
+    backup_type: str = ""
+    provider: str = ""
+    shares: tuple[str, ...] = ()
+    scratch: tuple[str, ...] = ()  # folders that the run makes and that go as a whole
+    thaw: str = ""  # the task whose programs let applications go on
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of other things: what was there before
 
     @property
     def kept(self) -> bool:
         """Whether the run ended well and left a snapshot on purpose."""
         return self.state == "kept"
 
-    def next(self, now: datetime, lease: timedelta = LEASE, **changes: Any) -> Record:
-        """The record after a step: one revision on, its lease renewed (a kept one has none)."""
+    @property
+    def until(self) -> datetime | None:
+        """When its lease is over, by the host's clock."""
+        return _moment(self.lease_until)
+
+    @property
+    def lease_task(self) -> str:
+        """The task that undoes the run when its lease is over."""
+        return f"{self.run}-lease"
+
+    def next(self, until: datetime, **changes: Any) -> Record:
+        """The record after a step: one revision on, its lease until then (a kept one has none)."""
         later = replace(self, revision=self.revision + 1, **changes)
-        until = None if later.kept else iso(now + lease)
-        return replace(later, lease_until=until)
+        return replace(later, lease_until=None if later.kept else iso(until))
 
     def lines(self) -> list[str]:
         """The record's file."""
@@ -183,13 +154,20 @@ class Record:
             "begun": self.begun,
             "lease_until": self.lease_until,
             "owner": {"controller": self.owner.controller, "user": self.owner.user, "pid": self.owner.pid},
+            "description": self.description,
             "engine": self.engine,
+            "kind": self.kind,
             "consistency": self.consistency,
             "volumes": list(self.volumes),
             "set_id": self.set_id,
             "created": self.created,
             "shadows": [
-                {"id": made.id, "volume": made.volume, "exposed_at": made.exposed or None} for made in self.shadows
+                {
+                    "id": made.id,
+                    "volume": made.volume,
+                    "exposed_at": made.share or made.exposed or made.link or None,
+                }
+                for made in self.shadows
             ],
             "destination": self.destination,
         }
@@ -202,7 +180,7 @@ class Record:
             return f"its process {self.owner.pid} on {self.owner.controller} is gone"
         if self.owner.provably_alive(me):
             return None
-        until = _moment(self.lease_until)
+        until = self.until
         if until is not None and until < now:
             return f"its lease ended at {self.lease_until}"
         return None
@@ -217,11 +195,22 @@ def _moment(text: str | None) -> datetime | None:
 
 def write(record: Record, windows: str) -> list[Statement]:
     """The statements that write a record whole under another name and then move it."""
-    path = join(run_folder(windows, record.run), RECORD)
-    return [
-        write_lines("record", f"{path}.new", record.lines(), encoding="ASCII"),
-        move_file("record-moved", f"{path}.new", path),
-    ]
+    return whole("record", join(run_folder(windows, record.run), RECORD), record.lines())
+
+
+def first(record: Record, windows: str) -> Statement:
+    """The statement that writes a run's first record, with its folder."""
+    return new_file("record", join(run_folder(windows, record.run), RECORD), record.lines())
+
+
+def reading(key: str, windows: str) -> Statement:
+    """The statement that reads every record."""
+    return read_texts(key, join(state_folder(windows), RUNS, "*", RECORD)).tolerant()
+
+
+def whole(key: str, path: str, lines: Sequence[str]) -> list[Statement]:
+    """The statements that write a file of ours whole under another name and then move it: `key` and ``key-moved``."""
+    return [write_lines(key, f"{path}.new", lines, encoding="ASCII"), move_file(f"{key}-moved", f"{path}.new", path)]
 
 
 class Damaged(ValueError):
@@ -232,6 +221,8 @@ _CHECKED: Mapping[str, type | tuple[type, ...]] = {
     "run": str, "action": str, "name": str, "state": str, "revision": int, "schema": int, "begun": str,
     "lease_until": (str, type(None)), "engine": str, "consistency": str, "reason": str, "set_id": (str, type(None)),
     "created": (str, type(None)), "destination": (str, type(None)), "made_destination": list,
+    "description": str, "kind": str, "backup_type": str, "provider": str, "shares": list, "scratch": list, "thaw": str,
+    "changes": dict,
     "volumes": list, "shadows": list, "writers": list, "links": list, "tasks": list, "owner": dict,
 }  # fmt: skip
 
@@ -261,13 +252,13 @@ def read(text: str) -> Record:
 def _assemble(found: dict[str, Any]) -> Record:
     known = {item.name for item in fields(Record)}
     plain = {key: value for key, value in found.items() if key in known}
-    plain["owner"] = Owner(**{f.name: found.get("owner", {}).get(f.name, f.default) for f in fields(Owner)})
+    plain["owner"] = owner_from(found.get("owner", {}))
     plain["shadows"] = tuple(
         Made(**{**{f.name: str(item.get(f.name, "")) for f in fields(Made)}, "id": guid(item["id"])})
         for item in found.get("shadows", [])
     )
     plain["writers"] = tuple(dict(item) for item in found.get("writers", []))
-    for name in ("volumes", "links", "tasks", "made_destination"):
+    for name in ("volumes", "links", "tasks", "made_destination", "shares", "scratch"):
         plain[name] = tuple(str(item) for item in found.get(name, []))
     return Record(**plain)
 
@@ -278,6 +269,28 @@ class Records:
 
     readable: tuple[Record, ...] = ()
     damaged: tuple[str, ...] = ()
+
+    def settled(self, tasks: Collection[str]) -> Records:
+        """The same, where those that are kept as soon as their lease is gone are kept. tasks: of ours that there are.
+
+        Removing the lease is what keeps a snapshot: before it the lease may still undo the run, after it nothing can.
+        """
+
+        def settle(record: Record) -> Record:
+            done = record.state == "keeping" and record.lease_task not in tasks
+            return replace(record, state="kept", lease_until=None) if done else record
+
+        return replace(self, readable=tuple(settle(record) for record in self.readable))
+
+    @property
+    def revisions(self) -> Mapping[str, int]:
+        """The revisions of all records."""
+        return {record.run: record.revision for record in self.readable}
+
+    @property
+    def versions(self) -> Mapping[str, int]:
+        """The revisions of the kept records, by which one sees that somebody has changed something."""
+        return {record.run: record.revision for record in self.readable if record.kept}
 
     def named(self, name: str) -> list[Record]:
         """The kept snapshots of a name, newest first."""

@@ -13,18 +13,22 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from .. import _verbs as verbs
 from .._host import Host
 from .._pipeline import Reply, Statement
-from . import inventory, records
+from . import inventory, lock, records, reverting
 from .errors import VssFailure
 from .facts import Facts, read_shadows
+from .foreign import strangers
 from .model import GUID, Shadow, guid
+from .owner import Owner, this_process
 from .paths import join
+from .planning import duration
 from .records import Record
-from .run import EVENT_REMOVED, Leftover, Say, check, remove
+from .run import EVENT_REMOVED, Leftover, Say, Stale, begin, check, remove, retried
 from .traces import MANIFEST, at_work, busy, ids_in_logs, logs, manifest_of, settle
 
 
@@ -54,11 +58,24 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything found. notes: what is worth a warning and was left alone; shadows: what is there now, if asked."""
+    """Everything found. notes: what is worth a warning and was left alone; shadows: what is there now, if asked.
+
+    expired: what leases have undone, and have left a trace of; waiting: runs whose preparation for the lock lies about.
+    """
 
     over: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     shadows: tuple[Shadow, ...] | None = None
+    expired: tuple[Record, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    def results(self, host: Host, present: Iterable[str]) -> list[dict[str, Any]]:
+        """Everything that is removed, as a module returns it."""
+        told = [finding.result(host, present) for finding in self.over]
+        for record in self.expired:
+            why = f"its lease undid it after {record.lease_until}"
+            told.append(Finding(record.run, why, Leftover(record, destination=False)).result(host, present))
+        return told
 
 
 def _traces(host: Host, runs: Sequence[Record], folders: Sequence[str]) -> list[Statement]:
@@ -73,18 +90,33 @@ def _traces(host: Host, runs: Sequence[Record], folders: Sequence[str]) -> list[
     return [*asked, busy(), inventory.shadows_statement()]
 
 
-def find(host: Host, facts: Facts, sleep: Callable[[float], None] = time.sleep) -> Findings:
+_LOST = "its shadow copies are gone"
+
+
+def vanished(record: Record, there: Iterable[Shadow]) -> bool:
+    """Whether a snapshot was kept and none of its shadow copies is there any more."""
+    return record.kept and not {made.id for made in record.shadows} & {shadow.id for shadow in there}
+
+
+def find(host: Host, facts: Facts, sleep: Callable[[float], None] = time.sleep, lost: bool = False) -> Findings:
     """Look for runs that are over. Asks the host only when there is reason to. Changes nothing.
 
+    :param lost: also for kept snapshots whose shadow copies Windows or somebody else has deleted.
     :raises HostFailure: the host could not be asked.
     """
-    me = records.this_process()
+    me = this_process()
     over = {record.run: why for record in facts.records.readable if (why := record.abandoned(facts.now, me))}
-    runs = [record for record in facts.records.readable if record.run in over]
+    if lost:
+        over.update({record.run: _LOST for record in facts.records.readable if vanished(record, facts.shadows)})
+    runs = [_with_tasks(record, facts.tasks) for record in facts.records.readable if record.run in over]
     known = {record.run for record in facts.records.readable}
     strays = [name for name in facts.folders if records.is_run(name) and name not in known]
+    aside = Findings(expired=facts.expired, waiting=tuple(run for run in facts.waiting if run not in known))
+    strays_of_leases = [_unfinished(record) for record in facts.expired if _some(record, facts.shadows)]
+    unborn = tuple(_unborn(run, owner, facts) for run, owner in facts.leases.items() if _is_unborn(run, facts, known))
+    aside = replace(aside, over=(*strays_of_leases, *(finding for finding in unborn if finding is not None)))
     if not runs and not strays:
-        return Findings()
+        return aside
     reply = settle(host, lambda: _traces(host, runs, strays), [*over, *strays], sleep)
     check(reply, host)
     facts = replace(facts, shadows=read_shadows(reply["shadows"]))
@@ -98,7 +130,35 @@ def find(host: Host, facts: Facts, sleep: Callable[[float], None] = time.sleep) 
                 findings.append(finding)
             else:
                 notes.append(finding)
-    return Findings(tuple(findings), tuple(notes), facts.shadows)
+    return replace(aside, over=(*aside.over, *findings), notes=tuple(notes), shadows=facts.shadows)
+
+
+def _with_tasks(record: Record, tasks: Iterable[str]) -> Record:
+    """The record with every task of ours that bears its name: a lease may have more than one."""
+    return replace(record, tasks=tuple(dict.fromkeys([*record.tasks, *(t for t in tasks if t.startswith(record.run))])))
+
+
+def _some(record: Record, there: Iterable[Shadow]) -> bool:
+    return bool({made.id for made in record.shadows} & {shadow.id for shadow in there})
+
+
+def _unfinished(record: Record) -> Finding:
+    """A run whose lease could not delete its shadow copies. What bears no ID may be somebody else's by now."""
+    known = replace(record, links=(), shares=(), scratch=(), made_destination=(), thaw="", tasks=())
+    shadows = tuple(replace(made, link="", exposed="", share="") for made in record.shadows)
+    return Finding(record.run, "its lease could not undo all of it", Leftover(replace(known, shadows=shadows), ()))
+
+
+def _is_unborn(run: str, facts: Facts, known: Iterable[str]) -> bool:
+    return records.is_run(run) and run not in known and run not in facts.folders
+
+
+def _unborn(run: str, owner: Owner, facts: Facts) -> Finding | None:
+    """A run that had its lease and no record yet when it died; None when it may be alive, and will write one."""
+    if not owner.provably_dead(this_process()):
+        return None
+    record = _with_tasks(Record(run=run, action="unknown", owner=owner), facts.tasks)
+    return Finding(run, f"its process {owner.pid} on {owner.controller} is gone", Leftover(record, ()))
 
 
 def _texts(reply: Reply, key: str) -> list[str]:
@@ -131,33 +191,79 @@ def _stray(facts: Facts, run: str, reply: Reply) -> Finding | str:
     return Finding(run, "its folder holds no readable record and is older than a lease", Leftover(blank, ()))
 
 
-def recover(host: Host, facts: Facts, check_mode: bool, say: Say) -> tuple[Facts, list[dict[str, Any]], list[str]]:
+_PATIENCE = 60.0  # seconds to wait for somebody else who has the lock, before cleaning up
+
+
+def recover(
+    host: Host, facts: Facts, check_mode: bool, say: Say, lost: bool = False, reverts: timedelta = timedelta()
+) -> tuple[Facts, list[dict[str, Any]], list[str]]:
     """Remove what runs that are over left on a host, before anything new is done.
 
     :param check_mode: only find out what would be removed.
+    :param lost: also what is left of kept snapshots whose shadow copies are gone.
+    :param reverts: how long to wait for the end of reverts, which nothing can cancel; by default they are left alone.
     :returns: the facts without what is gone, what was removed, warnings.
-    :raises VssFailure: something could not be removed.
+    :raises VssFailure: something could not be removed, or somebody else has the lock.
+    :raises Stale: somebody else did it meanwhile.
     """
-    found = find(host, facts)
+    found, reverted = _await_reverts(host, facts, find(host, facts, lost=lost), check_mode, say, reverts)
     notes = [*found.notes, *(f"A record on {host.name} cannot be read: {what}." for what in facts.records.damaged)]
     if found.shadows is not None:
         facts = replace(facts, shadows=found.shadows)
-    if not found.over:
+    if not (found.over or found.expired or found.waiting):
         return facts, [], notes
-    present = [shadow.id for shadow in facts.shadows]
-    removed = [finding.result(host, present) for finding in found.over]
-    leftovers = [finding.leftover for finding in found.over]
+    removed = found.results(host, [shadow.id for shadow in facts.shadows])
+    for item in removed:
+        item.update({"revert": reverted[item["run"]]} if item["run"] in reverted else {})
     if not check_mode:
-        for finding in found.over:
-            say(f"Removing what run {finding.run} left on {host.name}: {finding.why}.")
-        left = remove(host, leftovers, facts.shadows, [_event(removed)])
-        if left:
-            raise VssFailure(
-                f"What earlier runs left on {host.name} could not be removed: {', '.join(left)}. "
-                "Look at the host's own logs for what holds it.",
-                left_behind=left,
-            )
-    return _without(facts, found.over), removed, notes
+        _remove(host, facts, found, removed, say)
+    return _without(facts, found), removed, notes
+
+
+def _await_reverts(
+    host: Host, facts: Facts, found: Findings, check_mode: bool, say: Say, limit: timedelta
+) -> tuple[Findings, dict[str, dict[str, Any]]]:
+    """Bring the reverts of runs that are over to their end; what goes on without being waited for is left alone."""
+    told: dict[str, dict[str, Any]] = {}
+    for record in [*(finding.leftover.record for finding in found.over), *found.expired]:
+        outcome = reverting.complete(host, facts.volumes, record, facts.now, say, check_mode, limit)
+        if outcome is not None:
+            told[record.run] = outcome
+    if not any(outcome["outcome"] == "going on" for outcome in told.values()) or limit:
+        return found, told
+    going = {run for run, outcome in told.items() if outcome["outcome"] == "going on"}
+    notes = [f"A revert of {told[run]['volume']} on {host.name} goes on: the run {run} is left alone." for run in going]
+    over = tuple(finding for finding in found.over if finding.run not in going)
+    expired = tuple(record for record in found.expired if record.run not in going)
+    return replace(found, over=over, expired=expired, notes=(*found.notes, *notes)), told
+
+
+def _remove(host: Host, facts: Facts, found: Findings, removed: Sequence[Mapping[str, Any]], say: Say) -> None:
+    run = begin(host, facts, "cleanup", "", say)
+    reply = run.start(timeout=_PATIENCE)
+    now = {r.run: r.revision for r in records.read_all(str(text) for text in reply[lock.RECORDS].values).readable}
+    mine = {f.run: f.leftover.record.revision for f in found.over if f.run in facts.records.revisions}
+    if any(now.get(name) != revision for name, revision in mine.items()):
+        run.clean()
+        raise Stale(f"Another run of this collection is cleaning up on {host.name}.")
+    for finding in found.over:
+        say(f"Removing what run {finding.run} left on {host.name}: {finding.why}.")
+    leftovers = [*(finding.leftover for finding in found.over), Leftover(run.record)]
+    traces = [
+        verbs.remove_file(f"trace-{at}", records.expired_file(host.windows, record.run)).tolerant()
+        for at, record in enumerate(found.expired)
+    ]
+    if found.expired:  # the folder goes with the last of them
+        traces.append(verbs.remove_link("traces", records.expired_folder(host.windows)))
+    for at, name in enumerate(found.waiting):
+        traces.append(verbs.remove_tree(f"waiting-{at}", lock.waiting_folder(host.windows, name)).tolerant())
+    left = remove(host, leftovers, facts.shadows, [*traces, *([_event(removed)] if removed else [])])
+    if left:
+        raise VssFailure(
+            f"What earlier runs left on {host.name} could not be removed: {', '.join(left)}. "
+            "Look at the host's own logs for what holds it.",
+            left_behind=left,
+        )
 
 
 def _event(removed: Sequence[Mapping[str, Any]]) -> Statement:
@@ -166,31 +272,47 @@ def _event(removed: Sequence[Mapping[str, Any]]) -> Statement:
     return verbs.write_event("event", EVENT_REMOVED, told).tolerant()
 
 
-def _without(facts: Facts, over: Sequence[Finding]) -> Facts:
-    runs = {finding.run for finding in over}
-    gone = {shadow for finding in over for shadow in finding.leftover.shadow_ids}
+def _without(facts: Facts, found: Findings) -> Facts:
+    runs = {finding.run for finding in found.over}
+    gone = {shadow for finding in found.over for shadow in finding.leftover.shadow_ids}
     kept = tuple(record for record in facts.records.readable if record.run not in runs)
     return replace(
         facts,
         records=records.Records(kept, facts.records.damaged),
         folders={name: when for name, when in facts.folders.items() if name not in runs},
         shadows=tuple(shadow for shadow in facts.shadows if shadow.id not in gone),
+        expired=(),
+        waiting=(),
+        freed=tuple(place for finding in found.over for place in _places(finding.leftover)),
+        state_exists=True,
     )
 
 
+def _places(left: Leftover) -> list[str]:
+    """Where what a run shows is to be seen."""
+    shares = [f"\\\\*\\{name}" for name in left.record.shares]
+    return [*left.links, *(made.exposed for made in left.record.shadows if made.exposed), *shares]
+
+
 def cleanup(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -> dict[str, Any]:
-    """The module's answer: remove what runs of ours left that are over.
+    """The module's answer: remove what runs of ours left that are over, and tell what others seem to have left.
 
     :raises VssFailure: the user lacks rights, or something could not be removed.
     """
-    facts = inventory.gather(host, ["records"])
+    return retried(lambda: _cleanup(host, args, check_mode, say))
+
+
+def _cleanup(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -> dict[str, Any]:
+    oldest = duration(args.get("foreign_age") or "1d", "foreign_age")
+    facts = inventory.gather(host, ["records", "providers"])
     facts.require_rights()
     facts.require_safe_state()
-    after, removed, notes = recover(host, facts, check_mode, say)
+    after, removed, notes = recover(host, facts, check_mode, say, lost=True)
     return {
         "changed": bool(removed),
         "removed": removed,
         "left_alone": [record.result() for record in after.records.readable],
+        "foreign": strangers(facts, oldest),
         "left_behind": [],
         "warnings": notes,
     }

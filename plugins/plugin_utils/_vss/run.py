@@ -1,43 +1,91 @@
 # Copyright: (c) 2026, umbra contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run of ours on a host: its record, its folder, its clock; and the removal of what runs made.
-
-Removal goes by what records name, never by what looks like ours. It goes on when a step fails: what could not be
-removed is told at the end.
-"""
+"""One run of ours on a host: its record, its lease, the host's lock, its clock; how it begins and how it ends."""
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import _verbs as verbs
 from .._host import Host
-from .._pipeline import CommandFailed, ConnectionLost, HostError, HostFailure, Reply, Result, Statement
-from . import diskshadow, records
+from .._pipeline import CommandFailed, ConnectionLost, HostFailure, Reply, Statement
+from . import lease as leases
+from . import lock, records
 from .errors import VssFailure
 from .facts import Facts, read_shadows
 from .inventory import shadows_statement
+from .lock import Holder
 from .model import Shadow
+from .owner import this_process
 from .paths import join
 from .records import Record
 from .traces import MANIFEST, at_work, busy, ids_in_logs, logs, manifest_of, settle
+from .undo import Leftover
+from .undoing import act_all, check, look, remains, remove, unexpose
 
+__all__ = [
+    "EVENT_BACKED_UP",
+    "EVENT_CREATED",
+    "EVENT_REMOVED",
+    "Busy",
+    "Leftover",
+    "Run",
+    "Say",
+    "Stale",
+    "act_all",
+    "begin",
+    "check",
+    "failing",
+    "look",
+    "remains",
+    "remove",
+    "retried",
+    "state_folder",
+    "unexpose",
+]
+
+T = TypeVar("T")
 Say = Callable[[str], None]
 
 EVENT_CREATED, EVENT_BACKED_UP, EVENT_REMOVED = 1000, 1001, 1002
 
 _REOPEN_PAUSES = (0.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # seconds before each try
+_LOCK_PAUSE = 2.0  # seconds, about, between two looks at a lock that somebody else has
+_TRIES = 4  # of an action whose facts were out of date when it got the lock
+
+
+class Busy(VssFailure):
+    """Others are at work and were not done in time; details["busy"] says who."""
+
+
+class Stale(Exception):
+    """Somebody else has changed what we keep on the host since it was asked: decide anew."""
+
+
+def retried(do: Callable[[], T]) -> T:
+    """The answer of an action, which is decided anew when its facts turn out to be out of date.
+
+    :raises Busy: others change things all the time.
+    """
+    for _ in range(_TRIES - 1):
+        with suppress(Stale):
+            return do()
+    try:
+        return do()
+    except Stale as stale:
+        raise Busy(f"{stale} Run it again when they are done.", busy=str(stale)) from None
 
 
 @dataclass
 class Run:
-    """A run: created with `begin`, changed step by step, ended by keeping or removing what it made.
+    """A run: begun with `start`, changed step by step, ended by keeping or undoing what it made.
 
     creating: when it first let the host create, by the host's clock; from then on there may be shadow copies.
     """
@@ -52,6 +100,8 @@ class Run:
     started: float = field(default_factory=time.monotonic)
     prepared: bool = False
     creating: datetime | None = None
+    _leased: tuple[object, ...] = ()
+    _scripts: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
     def folder(self) -> str:
@@ -76,16 +126,127 @@ class Run:
         """A path in the run's folder."""
         return join(self.folder, *names)
 
-    def step(self, lease: timedelta = records.LEASE, **changes: Any) -> list[Statement]:
-        """The statements that write the record after these changes."""
-        self.record = self.record.next(self.now(), lease, **changes)
-        return records.write(self.record, self.host.windows)
+    # ---- beginning
+    def start(
+        self, *statements: Statement, timeout: float = 0.0, allow: bool = False, lease: timedelta = records.LEASE
+    ) -> Reply:
+        """The first pipeline of a transaction: lease, folder, record and lock, and then these statements.
 
-    def prepare(self, lease: timedelta = records.LEASE) -> list[Statement]:
-        """The statements that make the folders and write the record, before anything else is done."""
+        The lease comes first, so that whatever happens next is undone. The statements must not change what VSS holds:
+        only with the answer is it known that nobody has changed anything since the facts were asked.
+
+        :param timeout: how many seconds to wait for somebody else who has the lock.
+        :raises Busy: he was not done in time.
+        :raises Stale: he was, and what we keep has changed: everything has to be decided anew.
+        :raises HostFailure: the host could not be asked.
+        """
+        opening, until = self._opening(lease + timedelta(seconds=timeout)), self.now() + lease
+        deadline = time.monotonic() + timeout
+        gone = self._over(self.facts.lock)
+        while True:
+            locking = lock.taking(self.record, self.host.windows, until, gone)
+            asked = [*opening, *locking, records.reading(lock.RECORDS, self.host.windows), *statements]
+            reply, taken = self._try(asked, allow)
+            if taken:
+                self._still_true(reply)
+                return reply
+            opening = []
+            gone = self._wait(deadline)
+
+    def _opening(self, lease: timedelta) -> list[Statement]:
+        """What comes before the lock."""
         self.prepared = True
-        return [*state_folder(self.host, self.facts), verbs.make_folder("run", self.folder, False), *self.step(lease)]
+        self.record = self._renewed(lease)
+        self._scripts = leases.scripts(self.record, self.host.windows)
+        return [
+            *state_folder(self.host, self.facts),
+            *self._leasing(),
+            records.first(self.record, self.host.windows),
+            *leases.writing(self.host, self.record),
+        ]
 
+    def _try(self, asked: list[Statement], allow: bool) -> tuple[Reply, bool]:
+        try:
+            reply = self.host.act(*asked, allow=allow)
+        except CommandFailed as failed:
+            if failed.key != lock.KEY:
+                raise
+            return Reply([]), False
+        broken = reply.first_incomplete()
+        return reply, broken is None or broken.key != lock.KEY
+
+    def _over(self, holder: Holder | None) -> Holder | None:
+        return holder if holder is not None and holder.over(self.now(), this_process()) else None
+
+    def _wait(self, deadline: float) -> Holder | None:
+        """Look who has the lock: give him when he is over, None when it is free or after a while of waiting."""
+        holder = lock.holder(self.host.ask(*lock.looking(self.host.windows), allow=True))
+        if holder is None or self._over(holder):
+            return holder
+        left = deadline - time.monotonic()
+        if left <= 0:
+            self.clean()
+            raise Busy(
+                f"Another run of this collection is at work on {self.host.name} and was not done in time: the "
+                f"{holder.told()}. Wait for it, or allow more time.",
+                busy=holder.told(),
+            )
+        pause = min(left, _LOCK_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret
+        self.say(f"The {holder.told()} is at work on {self.host.name}: waiting, {left:.0f} s are left.")
+        self.sleep(pause)
+        return None
+
+    def _still_true(self, reply: Reply) -> None:
+        now = records.read_all(str(text) for text in reply[lock.RECORDS].values).settled(self.facts.tasks)
+        if now.versions != self.facts.records.versions:
+            self.clean()
+            raise Stale(f"Another run of this collection has changed the snapshots of {self.host.name} meanwhile.")
+
+    # ---- going on
+    def step(self, lease: timedelta = records.LEASE, **changes: Any) -> list[Statement]:
+        """The statements that write the record after these changes, and the lease if it changes with them."""
+        self.record = replace(self.record, **changes)
+        self.record = self._renewed(lease)
+        return [*self._written(), *self._leasing()]
+
+    def keeping(self, **changes: Any) -> list[Statement]:
+        """The statements that end a run whose snapshot stays: the removal of its lease is what keeps it."""
+        leftover = Leftover(self.record)
+        first = self.step(state="keeping", **changes)
+        remain = tuple(name for name in self.record.tasks if name not in leftover.leases)
+        self.record = self.record.next(self.now(), state="kept", tasks=remain)
+        return [
+            *first,
+            *(verbs.remove_task(f"un{name}", name) for name in leftover.leases),
+            *(replace(each, key=f"kept-{each.key}") for each in self._written(scripts=False)),
+            *lock.giving_back(self.record.run, self.host.windows),
+        ]
+
+    def release(self) -> list[Statement]:
+        """The statements that give the host's lock back while the run goes on."""
+        return lock.giving_back(self.record.run, self.host.windows, "-early")
+
+    def _renewed(self, lease: timedelta) -> Record:
+        """The record one revision on. Its lease moves only when that is worth a registration."""
+        now, until = self.now(), self._leased[1] if self._leased else None
+        stays = isinstance(until, datetime) and now + lease * 2 / 3 < until
+        return self.record.next(until if stays and isinstance(until, datetime) else now + lease)
+
+    def _leasing(self) -> list[Statement]:
+        """The statements that register the lease, if it is another one than the one that is registered."""
+        plan, until = leases.plan(self.record, self.host.windows), self.record.until
+        if until is None or self._leased == (plan, until):
+            return []
+        self._leased = (plan, until)
+        return leases.registering(self.host, self.record, until)
+
+    def _written(self, scripts: bool = True) -> list[Statement]:
+        wanted = leases.scripts(self.record, self.host.windows) if scripts else self._scripts
+        fresh, self._scripts = wanted != self._scripts, wanted
+        written = leases.writing(self.host, self.record) if fresh else []
+        return [*written, *records.write(self.record, self.host.windows)]
+
+    # ---- trouble
     def reopen(self) -> None:
         """A new session after the connection was lost, tried several times.
 
@@ -107,8 +268,27 @@ class Run:
             "went on."
         )
 
+    def interrupted(self, made: Iterable[str]) -> None:
+        """Clean up after a task's time limit or an interruption, as far as it goes; the record tells the rest."""
+        if self.prepared:
+            with suppress(Exception):
+                self.host.reopen()
+                self.clean(made)
+
+    # ---- ending
+    def finish(self, *last: Statement) -> list[str]:
+        """End a run that keeps nothing: undo what it made, run these statements, look.
+
+        What is left is returned, in words.
+
+        :raises HostFailure: the host could not be asked.
+        """
+        left = remove(self.host, [Leftover(self.record, destination=False)], self.shadows or self.facts.shadows, last)
+        self.prepared = False
+        return left
+
     def clean(self, made: Iterable[str] = ()) -> list[str]:
-        """Remove everything the run made, and `made`: IDs of shadow copies that its record does not name yet.
+        """Undo everything the run made, and `made`: IDs of shadow copies that its record does not name yet.
 
         What could not be removed is returned; nothing is raised.
         """
@@ -117,12 +297,16 @@ class Run:
         try:
             if self.creating and not self.record.shadows:
                 made = [*made, *self._made_unnoticed()]
+            elif any(shadow.exposed for shadow in self.record.shadows):  # what VSS said of them is out of date
+                self.shadows = read_shadows(self.host.ask(shadows_statement())["shadows"])
             leftover = Leftover(self.record, tuple(made), self._destination_is_ours())
             told = f"umbra.vss removed what the {self.record.action} {self.record.run} had made before it failed."
             event = verbs.write_event("event", EVENT_REMOVED, told).tolerant()
-            return remove(self.host, [leftover], self.shadows or self.facts.shadows, [event])
+            left = remove(self.host, [leftover], self.shadows or self.facts.shadows, [event])
         except HostFailure as failure:
             return [f"whatever run {self.record.run} made ({failure})"]
+        self.prepared = bool(left)
+        return left
 
     def _destination_is_ours(self) -> bool:
         """Whether the destination holds what this run began and did not finish, by the manifest in it."""
@@ -145,20 +329,14 @@ class Run:
         there = {shadow.id for shadow in self.shadows}
         return tuple(made for made in ids_in_logs(map(str, reply[f"logs-{run}"].values)) if made in there)
 
-    def interrupted(self, made: Iterable[str]) -> None:
-        """Clean up after a task's time limit or an interruption, as far as it goes; the record tells the rest."""
-        with suppress(Exception):
-            self.host.reopen()
-            self.clean(made)
-
 
 def begin(host: Host, facts: Facts, action: str, name: str, say: Say) -> Run:
-    """A new run. Nothing is written before its `prepare`."""
+    """A new run. Nothing is written before its `start`."""
     record = Record(
         run=records.new_run(),
         action=action,
         name=name,
-        owner=records.this_process(),
+        owner=this_process(),
         begun=records.utc(facts.now),
     )
     return Run(host, facts, record, say)
@@ -170,10 +348,11 @@ def state_folder(host: Host, facts: Facts) -> list[Statement]:
         return []
     folder = records.state_folder(host.windows)
     return [
+        # First: where there is a folder, nobody registers it any more, and an event without a source ends a pipeline.
+        verbs.register_event_source("event-source"),
         verbs.make_folder("state", folder),
         verbs.own("state-owner", folder),
         verbs.secure("state-acl", folder),
-        verbs.register_event_source("event-source"),
     ]
 
 
@@ -184,147 +363,11 @@ def failing(run: Run, error: Exception, made: Iterable[str] = ()) -> VssFailure:
     details = dict(error.details) if isinstance(error, VssFailure) else {}
     if left:
         sentence = f"{sentence} Left on {run.host.name}: {', '.join(left)}; the module cleanup removes it."
-    return VssFailure(sentence, **{**details, "left_behind": left, "warnings": run.warnings})
+    kind = Busy if isinstance(error, Busy) else VssFailure
+    return kind(sentence, **{**details, "left_behind": left, "warnings": run.warnings})
 
 
 def _host_failure(host: Host, error: Exception) -> str:
     text = str(error).strip()
     named = text if host.name in text else f"On {host.name}, {text}"
     return named[0].upper() + named[1:] + ("" if named.endswith((".", "!", "?")) else ".")
-
-
-# ---- removal
-@dataclass(frozen=True)
-class Leftover:
-    """What a run made. more: IDs of shadow copies that only its logs name; destination: also remove that."""
-
-    record: Record
-    more: tuple[str, ...] = ()
-    destination: bool | None = None
-
-    @property
-    def shadow_ids(self) -> list[str]:
-        """Every shadow copy of the run."""
-        return list(dict.fromkeys([*(made.id for made in self.record.shadows), *self.more]))
-
-    @property
-    def links(self) -> list[str]:
-        """Every link of the run."""
-        return list(dict.fromkeys([*self.record.links, *(made.link for made in self.record.shadows if made.link)]))
-
-    @property
-    def partial(self) -> tuple[str, ...]:
-        """What the run made of a destination that it did not finish, if that is to go as well."""
-        return self.record.made_destination if self.destination is not False else ()
-
-
-def remove(
-    host: Host, leftovers: Sequence[Leftover], shadows: Iterable[Shadow], also: Sequence[Statement] = ()
-) -> list[str]:
-    """Remove what runs made, in the order that leaves nothing dangling; then look whether it is gone.
-
-    :param shadows: the shadow copies that are there: they say what is exposed.
-    :param also: statements to run when all is removed, before looking.
-    :returns: what is still there, in words.
-    :raises HostFailure: the host could not be asked.
-    """
-    ours = {shadow for leftover in leftovers for shadow in leftover.shadow_ids}
-    exposed = [shadow.id for shadow in shadows if shadow.id in ours and shadow.exposed_name]
-    steps: list[Statement] = []
-    for at, leftover in enumerate(leftovers):
-        steps += _stopping(leftover, f"-{at}")
-    if exposed:
-        steps += unexpose(host, leftovers[0].record.run, exposed)
-    for at, leftover in enumerate(leftovers):
-        steps += _removing(host, leftover, f"-{at}")
-    reply = act_all(host, [*steps, *also, *look(host, leftovers)])
-    return remains(host, leftovers, reply)
-
-
-def _stopping(leftover: Leftover, mark: str) -> list[Statement]:
-    names = leftover.record.tasks
-    stops = [verbs.stop_task(f"stop-{name}{mark}", name).tolerant() for name in names]
-    if names and leftover.partial and leftover.record.state == "copying":
-        # The program of a stopped task takes a moment to let go of its files.
-        stops.append(verbs.pause(f"let-go{mark}", 1.0))
-    return stops
-
-
-def unexpose(host: Host, run: str, shadows: Sequence[str]) -> list[Statement]:
-    """The statements that take exposures of these shadow copies to letters and folders back."""
-    script = join(records.run_folder(host.windows, run), "unexpose.dsh")
-    lines = diskshadow.unexpose_script(shadows)
-    return [
-        verbs.write_lines("unexpose-script", script, lines).tolerant(),
-        verbs.program("unexpose", "diskshadow", "/s", script),
-    ]
-
-
-def _removing(host: Host, leftover: Leftover, mark: str) -> list[Statement]:
-    steps = [verbs.remove_link(f"unlink-{at}{mark}", link) for at, link in enumerate(leftover.links)]
-    steps += [verbs.cim_delete_shadow(f"delete-{at}{mark}", shadow) for at, shadow in enumerate(leftover.shadow_ids)]
-    steps += [verbs.remove_task(f"untask-{name}{mark}", name).tolerant() for name in leftover.record.tasks]
-    for at, path in enumerate(leftover.partial):
-        steps.append(verbs.remove_tree(f"destination-{at}{mark}", path).tolerant())
-    folder = records.run_folder(host.windows, leftover.record.run)
-    return [*steps, verbs.remove_tree(f"folder{mark}", folder).tolerant()]
-
-
-def look(host: Host, leftovers: Sequence[Leftover]) -> list[Statement]:
-    """The statements that look whether anything is left."""
-    runs = join(records.state_folder(host.windows), records.RUNS)
-    places = [path for leftover in leftovers for path in [*leftover.links, *leftover.partial]]
-    return [
-        shadows_statement("left-shadows").tolerant(),
-        verbs.list_folders("left-folders", runs).tolerant(),
-        verbs.tasks("left-tasks").tolerant(),
-        *(verbs.exists(f"left-{at}", path) for at, path in enumerate(dict.fromkeys(places))),
-    ]
-
-
-def remains(host: Host, leftovers: Sequence[Leftover], reply: Reply) -> list[str]:
-    """What is left of it, by the answers to `look`."""
-    shadows = {shadow.id: shadow for shadow in read_shadows(reply["left-shadows"])}
-    folders = {str(told.get("Name")) for told in reply["left-folders"].values}
-    tasks = {str(told.get("TaskName")) for told in reply["left-tasks"].values}
-    places = list(dict.fromkeys(p for item in leftovers for p in [*item.links, *item.partial]))
-    left = [path for at, path in enumerate(places) if reply[f"left-{at}"].first]
-    for leftover in leftovers:
-        left += [f"shadow copy {identity}" for identity in leftover.shadow_ids if identity in shadows]
-        left += [f"scheduled task {name}" for name in leftover.record.tasks if name in tasks]
-        if leftover.record.run in folders:
-            left.append(records.run_folder(host.windows, leftover.record.run))
-    return list(dict.fromkeys(left))
-
-
-def act_all(host: Host, statements: Sequence[Statement]) -> Reply:
-    """Run every statement, also those after one that failed: the rest then goes into another pipeline.
-
-    :raises ConnectionLost: the answer was lost.
-    """
-    done: list[Result] = []
-    rest = list(statements)
-    failure: HostError | None = None
-    while rest:
-        reply = host.act(*rest, allow=True)
-        keys = [statement.key for statement in rest]
-        broken = reply.first_incomplete()
-        if broken is None:
-            done += [reply[key] for key in keys]
-            break
-        failure = failure or reply.failure
-        at = keys.index(broken.key)
-        done += [reply[key] for key in keys[: at + 1]]
-        rest = rest[at + 1 :]
-    return Reply(done, failure)
-
-
-def check(reply: Reply, host: Host) -> None:
-    """Fail when a statement of an `allow`ed pipeline was not answered.
-
-    :raises CommandFailed: naming the first.
-    """
-    broken = reply.first_incomplete()
-    if broken is not None:
-        cause = reply.failure or (broken.errors[-1] if broken.errors else HostError("it was not answered"))
-        raise CommandFailed(broken.key, cause, host.name)

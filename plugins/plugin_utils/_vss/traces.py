@@ -22,6 +22,8 @@ MANIFEST = "umbra-vss.json"  # beside a backup's copies: what they are, and whet
 
 # Logs that tell what was made; those of robocopy name files, and a file may be named like anything.
 MADE = "made-"
+# Empty files in this folder are named by shadow copies that the engine cim made: the lease goes by their names.
+MADE_IDS = "made"
 _AT_WORK_PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)  # seconds
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -19,15 +19,17 @@ from .. import _verbs as verbs
 from .._pipeline import Reply, Statement
 from .copying import FAILED, Job, totals, why_failed
 from .errors import VssFailure
-from .paths import join
+from .paths import fold, join
 from .run import Run
 
 Mode = Literal["count", "sample", "all"]
 SAMPLE = 100  # files, when the task does not say
 _SHOWN = 50  # mismatches in a result
 _BATCH = 200  # paths in one statement
-_LONG = 248  # characters; from here on Windows PowerShell 5.1 wants the form that tells Windows not to parse (MAX_PATH)
+# Characters; from here on Windows PowerShell 5.1 wants the form that tells Windows not to parse a path (MAX_PATH).
+_LONG = BOUNDLESS = 248
 _VERBATIM = "\\\\?\\"
+_FOLDER = re.compile(r"^\t.*?(-?\d+)\t(.+\\)\s*$")
 _LISTED = re.compile(r"^\s*(\d+)\t(.+?)\s*$")
 
 
@@ -39,7 +41,7 @@ class Amount:
     bytes: int = 0
 
 
-def _nowhere(run: Run) -> str:
+def nowhere(run: Run) -> str:
     """A folder that is not there."""
     return run.path("nothing")
 
@@ -55,10 +57,10 @@ def measuring(job: Job, run: Run, mode: Mode) -> list[Statement]:
     """The statements that measure a source in its shadow copy, and list its files where they are to be compared."""
     key = f"measure-{job.number}"
     if mode == "count":
-        return [verbs.tally(key, job.source, _nowhere(run), job.skipped)]
+        return [verbs.tally(key, job.source, nowhere(run), job.skipped)]
     log = run.path(f"files-{job.number}.log")
     return [
-        verbs.catalogue(key, job.source, _nowhere(run), log, job.skipped),
+        verbs.catalogue(key, job.source, nowhere(run), log, job.skipped),
         verbs.read_lines(f"files-{job.number}", log, "Unicode").tolerant(),
     ]
 
@@ -73,12 +75,13 @@ def measured(job: Job, reply: Reply, host: str) -> Job:
     if told.exit_code is None or not 0 <= told.exit_code < FAILED:
         raise why_failed(job, told.exit_code or 0, [*told.values, *lines], host, doing="Reading")
     amount = _amount(job, lines, host, job.source)
-    return replace(job, files=amount.files, bytes=amount.bytes, names=_listed(lines, job.source))
+    apart = frozenset({""} if job.place.whole else ())  # Windows keeps files of its own at the root of a volume
+    return replace(job, files=amount.files, bytes=amount.bytes, names=listed(lines, job.source), apart=apart)
 
 
 def there_before(job: Job, run: Run) -> Statement:
     """The statement that measures what an earlier backup left at the copy's place; `bytes_before` reads it."""
-    return verbs.tally(f"before-{job.number}", job.target, _nowhere(run))
+    return verbs.tally(f"before-{job.number}", job.target, nowhere(run))
 
 
 def bytes_before(job: Job, reply: Reply) -> int:
@@ -110,15 +113,20 @@ class Verified:
 
 def comparing(jobs: Sequence[Job], mode: Mode, sample: int, run: Run) -> list[Statement]:
     """The statements that look at the copies, and at the sources as far as the mode needs it."""
+    tallies = [verbs.tally(f"copy-{job.number}", job.target, nowhere(run)) for job in jobs]
+    return [*tallies, *hashing(jobs, mode, sample, run)]
+
+
+def hashing(jobs: Sequence[Job], mode: Mode, sample: int, run: Run) -> list[Statement]:
+    """The statements that hash sources and copies, as far as the mode needs it; `differing` reads them."""
     asked: list[Statement] = []
     for job, names in _looked_into(jobs, mode, sample, run):
-        asked.append(verbs.tally(f"copy-{job.number}", job.target, _nowhere(run)))
         for side, folder in (("source", job.source), ("copy", job.target)):
             key = f"hash-{side}-{job.number}"
             if mode == "all":
-                asked += _hashing(key, folder, names, job.place.whole and side == "source")
+                asked += _hashing(key, folder, names, job.apart)
             elif mode == "sample":
-                asked += _batches(key, [_long(join(folder, name)) for name in names], verbs.hash_files)
+                asked += batches(key, [long_path(join(folder, name)) for name in names], verbs.hash_files)
     return asked
 
 
@@ -149,32 +157,58 @@ def compared(run: Run, jobs: Sequence[Job], mode: Mode, sample: int, reply: Repl
                         "what": f"{wanted} {what} in the source, {is_there} in the copy",
                     }
                 )
-        if names:
-            before = _hashes(reply, f"hash-source-{job.number}", job.source)
-            after = _hashes(reply, f"hash-copy-{job.number}", job.target)
-            _compare(found, job, names, before, after)
+        _compare_contents(found, job, names, reply)
         found.files += len(names) if mode == "sample" else copy.files
         found.bytes += sum(job.names[name] for name in names) if mode == "sample" else copy.bytes
     return found
 
 
-def _listed(lines: Sequence[Any], folder: str) -> dict[str, int]:
+def differing(run: Run, jobs: Sequence[Job], mode: Mode, sample: int, reply: Reply) -> Verified:
+    """What `hashing` found. In mode "count" every file counts as looked at, which the caller has done."""
+    found = Verified(mode)
+    for job, names in _looked_into(jobs, mode, sample, run):
+        _compare_contents(found, job, names, reply)
+        looked = names if mode == "sample" else list(job.names)
+        found.files += len(looked)
+        found.bytes += sum(job.names[name] for name in looked)
+    return found
+
+
+def _compare_contents(found: Verified, job: Job, names: Sequence[str], reply: Reply) -> None:
+    if names:
+        before = _hashes(reply, f"hash-source-{job.number}", job.source)
+        after = _hashes(reply, f"hash-copy-{job.number}", job.target)
+        _compare(found, job, names, before, after)
+
+
+def listed(lines: Sequence[Any], folder: str) -> dict[str, int]:
     """Size by relative path of the files in a listing."""
     lead = folder.rstrip("\\") + "\\"
     found = {}
     for line in lines:
         told = _LISTED.match(str(line))
-        if told and told[2].casefold().startswith(lead.casefold()):
+        if told and told[2].casefold().startswith(lead.casefold()) and not told[2].endswith("\\"):
             found[told[2][len(lead) :]] = int(told[1])
     return found
 
 
-def _short(path: str) -> str:
+def folders(lines: Sequence[Any], folder: str) -> dict[str, int]:
+    """How many files the folders in a listing hold, by their relative paths, "" for the folder itself."""
+    lead = folder.rstrip("\\") + "\\"
+    found = {}
+    for line in lines:
+        told = _FOLDER.match(str(line))
+        if told and told[2].casefold().startswith(lead.casefold()):
+            found[told[2][len(lead) :].rstrip("\\")] = int(told[1])
+    return found
+
+
+def short_path(path: str) -> str:
     """A path without the prefix for long ones."""
     return path.removeprefix(_VERBATIM)
 
 
-def _long(path: str, length: int | None = None) -> str:
+def long_path(path: str, length: int | None = None) -> str:
     """A path as Windows PowerShell 5.1 takes it at any length (Win32 docs, "Maximum Path Length Limitation").
 
     :param length: of the longest path below it, where that is what counts.
@@ -182,23 +216,23 @@ def _long(path: str, length: int | None = None) -> str:
     return _VERBATIM + path if (length or len(path)) >= _LONG and not path.startswith(_VERBATIM) else path
 
 
-def _batches(key: str, paths: Sequence[str], verb: Any) -> list[Statement]:
+def batches(key: str, paths: Sequence[str], verb: Any) -> list[Statement]:
     return [verb(f"{key}@{at}", list(paths[at : at + _BATCH])).tolerant() for at in range(0, len(paths), _BATCH)]
 
 
-def _hashing(key: str, folder: str, names: Iterable[str], whole: bool) -> list[Statement]:
-    """Hash these files: by folders, but those at a volume's root, where Windows keeps its own, one by one."""
+def _hashing(key: str, folder: str, names: Iterable[str], apart: Container[str]) -> list[Statement]:
+    """Hash these files: by folders, but one by one in those that hold other files too."""
     longest: dict[str, int] = {}
-    top: list[str] = []
+    single: list[str] = []
     for name in sorted(names):
         path = join(folder, name)
         inside = name.rpartition("\\")[0]
-        if whole and not inside:
-            top.append(_long(path))
+        if fold(inside) in apart:
+            single.append(long_path(path))
         else:
             longest[inside] = max(longest.get(inside, 0), len(path))
-    folders = [_long(join(folder, inside), length) for inside, length in longest.items()]
-    return [*_batches(key, folders, verbs.hash_folders), *_batches(f"{key}-top", top, verbs.hash_files)]
+    folders = [long_path(join(folder, inside), length) for inside, length in longest.items()]
+    return [*batches(key, folders, verbs.hash_folders), *batches(f"{key}-single", single, verbs.hash_files)]
 
 
 def _hashes(reply: Reply, key: str, folder: str) -> dict[str, str]:
@@ -206,9 +240,9 @@ def _hashes(reply: Reply, key: str, folder: str) -> dict[str, str]:
     length = len(folder.rstrip("\\")) + 1
     found = {}
     for asked, result in reply.items():
-        if asked.partition("@")[0] in (key, f"{key}-top"):
+        if asked.partition("@")[0] in (key, f"{key}-single"):
             for told in result.values:
-                found[_short(str(told.get("Path") or ""))[length:].casefold()] = str(told.get("Hash") or "")
+                found[short_path(str(told.get("Path") or ""))[length:].casefold()] = str(told.get("Hash") or "")
     return found
 
 

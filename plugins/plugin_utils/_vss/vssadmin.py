@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from .model import DEVICE, GUID, SHADOW_KINDS, VOLUME_PATH, Provider, Shadow, Writer, guid, volume_id
 
@@ -22,6 +22,7 @@ _STATE = re.compile(r"\[\s*(\d{1,2})\s*\]")
 _COLON = re.compile(r"[:：]")
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 _KIND = re.compile(r"(?<![\w-])(" + "|".join(SHADOW_KINDS) + r")(?![\w-])")
+_PERCENT = re.compile(r"(?<!\d)(\d{1,3})(?:[.,]\d+)?\s?[%\u066a\uff05]|%\s?(\d{1,3})(?!\d)")
 _QUOTES = "'\""
 _STABLE = 1
 
@@ -109,6 +110,35 @@ def read_providers(text: str) -> list[Provider]:
                 type=_value(body[0]) if number else "",
             )
         )
+    return found
+
+
+@dataclass(frozen=True)
+class Reverting:
+    """A revert that goes on, by ``vssadmin query reverts``; what the listing does not tell is None."""
+
+    volume: str | None = None
+    shadow: str | None = None
+    percent: int | None = None
+
+
+def read_reverts(text: str) -> list[Reverting]:
+    """The reverts of ``vssadmin query reverts``: the path of a volume, the ID of a copy, a percentage.
+
+    No listing of one that goes on is public: so each of the three may be missing.
+    """
+    found: list[Reverting] = []
+    for line in text.splitlines():
+        volume, ids, share = VOLUME_PATH.search(line), _bare_guids(line), _PERCENT.search(line)
+        another = ids and found and found[-1].shadow is not None
+        if volume or another or (not found and (ids or share)):
+            found.append(Reverting())
+        if volume:
+            found[-1] = replace(found[-1], volume=volume_id(volume.group()))
+        if ids:
+            found[-1] = replace(found[-1], shadow=ids[0])
+        if share:
+            found[-1] = replace(found[-1], percent=min(100, int(share.group(1) or share.group(2))))
     return found
 
 
