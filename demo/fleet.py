@@ -20,9 +20,9 @@ from typing import IO, Any
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 
-# What the first run on a host leaves on purpose: the empty state folder, with its access
-# list, the empty folder of our scheduled tasks, and the event source.
-STATE_FOLDERS = (r"c:\windows\umbra-vss", r"c:\windows\umbra-vss\runs")
+# What the first run on a host leaves on purpose: the empty state folder, with its access list, the last readings of
+# storage areas, the empty folder of our scheduled tasks, and the event source.
+STATE_FOLDERS = (r"c:\windows\umbra-vss", r"c:\windows\umbra-vss\runs", r"c:\windows\umbra-vss\storage.json")
 EVENT_SOURCE = "umbra-vss"
 # Below these, on the system volume, are the state folder and the folder of our scheduled tasks, which stays empty.
 STATE_TREES = ("windows/umbra-vss", "windows/system32/tasks/umbra-vss")

@@ -213,6 +213,27 @@ def work() -> Path:
 
 
 @pytest.fixture(scope="session")
+def fleet_type() -> type[Fleet]:
+    """For tests that need hosts of their own."""
+    return Fleet
+
+
+@pytest.fixture(scope="session")
+def jea() -> Any:
+    """The module jea.py: the role jea_endpoint, and what was traced."""
+    spec = importlib.util.spec_from_file_location("tests_jea", Path(__file__).with_name("jea.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def fleet_of() -> type[Fleet]:
+    """What makes a Fleet of another laboratory than scenario `office` and a folder."""
+    return Fleet
+
+
+@pytest.fixture(scope="session")
 def fleet(work: Path) -> Iterator[Fleet]:
     """Scenario `office`, running for the whole session."""
     state = work / "office"

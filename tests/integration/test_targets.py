@@ -39,6 +39,7 @@ def test_examples_run(fleet, module):
     tasks = yaml.safe_load(document["EXAMPLES"])
     assert tasks, "a module without an example"
     host = fleet.host("sql01")
+    host.services.configure("LegacyDb", display_name="Legacy Database")  # an application of the examples
     top = {entry.name for entry in host.files.listdir("E:\\")}
     run = fleet.play("sql01", tasks)
     told = [t["result"] for t in run.of("umbra.vss.snapshot") + run.of("umbra.vss.backup")]

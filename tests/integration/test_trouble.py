@@ -190,11 +190,14 @@ def test_another_requestor_within_the_budget_is_waited_for(fleet):
 @pytest.mark.parametrize("host", ["sql01", "mail01"])
 def test_a_sealed_session_whose_connection_went_while_nobody_spoke(fleet, host):
     """Windows drops idle connections, and with them the keys, which both client libraries would go on using."""
-    held = fleet.host(host).vss.hold_by_other(4, requestor="Other Backup")
+    held = fleet.host(host).vss.hold_by_other(60, requestor="Other Backup")
     made = fleet.sets_created(host)
 
     def refused(entry):
-        return entry["event"] == "program" and entry["program"] == "diskshadow.exe" and entry["exit_code"] != 0
+        mine = entry["event"] == "program" and entry["program"] == "diskshadow.exe" and entry["exit_code"] != 0
+        if mine:
+            threading.Timer(1.5, held.set).start()
+        return mine
 
     unsubscribe, done = drop_at(fleet, host, refused, after=(0.7,))
     try:
@@ -328,9 +331,15 @@ def test_the_connection_dropped_for_longer_while_creating(fleet, slow_freeze, ho
 def test_the_connection_dropped_while_copying(fleet, host):
     """The copy goes on in its scheduled task; the controller looks again and the backup succeeds."""
     fleet.host(host).copy_rate = {"sql01": 1_500_000, "legacy01": 300_000}[host]
-    unsubscribe, done = drop_at(
-        fleet, host, lambda e: e["event"] == "task" and e["what"] == "started", after=(0.4, 1.0, 1.6)
-    )
+
+    def copying(entry):
+        """From now on: the next answer is lost on its way, and all connections go a while later."""
+        if entry["event"] != "task" or entry["what"] != "started":
+            return False
+        fleet.lab.faults.add({"on": {"kind": "http", "host": host, "operation": "Receive"}, "do": {"drop": "after"}})
+        return True
+
+    unsubscribe, done = drop_at(fleet, host, copying, after=(1.0, 1.6))
     source = fleet.app(host).source
     args = {"sources": [source], "destination": r"E:\Dropped", "allow_downgrade": True}
     try:

@@ -88,7 +88,10 @@ def test_programs_were_started_by_pipelines_and_tasks_alone_with_safe_arguments(
             seen.add(name)
             assert name in known, entry
             assert not [a for a in arguments if not a or '"' in a or re.search(r"[\x00-\x1f]", a)], entry
-            if name == "cmd.exe":
+            if name == "cmd.exe" and arguments[0] == "/c":  # by diskshadow's exec, in a restore with writers
+                (script,) = arguments[1:]
+                assert re.fullmatch(r"[A-Z]:\\Windows\\umbra-vss\\runs\\[0-9a-f]{32}\\restore\.cmd", script), entry
+            elif name == "cmd.exe":
                 assert arguments[:2] == ["/d", "/c"], entry
                 assert arguments[2:4] == ["mklink", "/d"] or arguments[2] == "rmdir", entry
                 assert len(arguments) == (6 if arguments[2] == "mklink" else 4), entry
