@@ -3,6 +3,8 @@
 #
 #   make demo    back up a fleet of live Windows servers (the laboratory's) and prove the copies
 #   make test    everything that is checked, fast checks first
+#   make crash   the crash table: every step of every transaction, times all that can befall it
+#   make declarations   500 sequences of declared snapshots, whatever others and Windows do meanwhile
 #
 # Both make their own virtual environment in .venv and put the collection where Ansible finds it, below .build.
 
@@ -16,7 +18,7 @@ FOUND := .build/ansible_collections/umbra/vss
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest
 SPREAD := -n $(WORKERS) --dist loadfile
-EVERY_PIPELINE := tests/integration/test_zz_every_pipeline.py
+EVERY_PIPELINE := tests/integration/test_zz_every_pipeline.py tests/integration/test_zz_jea_role.py
 # pip keeps no cache: nothing is left outside this folder.
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -27,14 +29,14 @@ export MYPY_CACHE_DIR := $(CURDIR)/.build/mypy
 export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build
 
-.PHONY: demo test lint unit lab-test integration conformance fuzz bench-lab setup clean
+.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench-lab setup clean
 .DELETE_ON_ERROR:
 
 demo: setup
 	@$(BIN)/python demo/demo.py
 
 test: setup lint
-	@$(PYTEST) $(SPREAD) tests/unit lab/tests
+	@$(PYTEST) $(SPREAD) tests/unit tests/machine lab/tests
 	@$(MAKE) --no-print-directory integration
 
 lint: setup
@@ -54,8 +56,18 @@ lab-test: setup
 # The last file reads what the laboratories of all the others traced.
 integration: setup
 	@rm -rf .build/tests
-	@$(PYTEST) $(SPREAD) tests/integration --ignore $(EVERY_PIPELINE)
+	@$(PYTEST) $(SPREAD) tests/integration $(EVERY_PIPELINE:%=--ignore %)
 	@$(PYTEST) $(EVERY_PIPELINE)
+	@CRASH_EVERY=9 $(MAKE) --no-print-directory crash
+
+# Alone on the machine, because it is the clock of real controllers that runs; prints the table, kept in .build. As a part of
+# `make test` it takes every ninth step.
+crash: setup
+	@$(PYTEST) tests/crash
+
+# The declarations' state machine over 500 sequences; `make test` runs some of them.
+declarations: setup
+	@SEQUENCES=500 $(PYTEST) tests/machine/test_declarations.py -s
 
 # New generated cases, many of them, for the parsers and codecs.
 fuzz: setup
