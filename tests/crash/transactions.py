@@ -53,12 +53,12 @@ class Example:
         return self.args(bench) if callable(self.args) else self.args
 
 
-# The step from which on a transaction that stops there is brought to its end, not undone.
+# The leased transactions, and the step from which on one that stops there is brought to its end, not undone ("": always).
 POINT_OF_NO_RETURN = {
     "snapshot": "keep them",
     "backup": "stop the programs",
-    "absent": "make the state folder",
-    "cleanup": "make the state folder",
+    "absent": "",
+    "cleanup": "",
     "storage": "keep the reading",
     "restore": "restore",
 }
@@ -257,14 +257,11 @@ EXAMPLES = (
 )  # fmt: skip
 
 
-_STATE_FOLDER_IS_THERE = ("reexpose", "absent", "describe", "cleanup")
 _TAKEN_BACK = ("take shares back", "take exposures back", "take links back")
 
 
 def impossible(step: Step) -> str:
     """Why a transaction never comes to this step; empty when it does."""
-    if step.name == "make the state folder" and step.transaction in _STATE_FOLDER_IS_THERE:
-        return "there is one, with a record in it"
     if step.transaction == "reexpose" and step.name in _TAKEN_BACK:
         return "the old places are taken away by the steps above, and the new ones stay"
     return ""

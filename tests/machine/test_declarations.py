@@ -37,7 +37,7 @@ from . import direct
 from .direct import GIB, Controller, Killed, Trouble
 from .world import NATIVE, Declaration, Kept, Model, Photo
 
-SEQUENCES = int(os.environ.get("SEQUENCES", "60"))  # `make declarations` has 500
+SEQUENCES = int(os.environ.get("SEQUENCES", "40"))  # `make declarations` has 500
 STEPS = 4
 COUNTED: Counter[str] = Counter()
 ROOT = Path(tempfile.mkdtemp(prefix="umbra-machine-"))
@@ -255,10 +255,11 @@ class Host(RuleBasedStateMachine):
             return
         self._count("died" if trouble.killed else "cut")
         args = wanted.args(self._spelled(0), self.controller.options("snapshot"))
-        before = self._photo()
+        before, shown_before = self._photo(), bool(self.model.named(wanted.name))
         self._interrupted(args, trouble, then)
         self._learn(wanted, before, self._photo())
-        self._holds(self._photo())
+        if then == "again" or not shown_before:  # what a dead run began to show of a kept one waits for the next run
+            self._holds(self._photo())
         if then == "again":
             assert not self.model.expect(wanted, self.host.clock.now(), self._taken()).changed
         self._declare(wanted, 1)
@@ -431,4 +432,4 @@ def test_what_is_declared_is_what_is_there(capsys):
         print(f"\nDeclarations: {told}; {seconds:.0f} s")
     assert COUNTED["sequences"] >= SEQUENCES
     for what in ("changed", "unchanged", "refused", "absent by name", "others delete", "evicted", "died", "cut"):
-        assert COUNTED[what] > SEQUENCES // 50, f"{what} has hardly happened"
+        assert COUNTED[what] >= max(1, SEQUENCES // 50), f"{what} has hardly happened"
