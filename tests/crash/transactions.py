@@ -53,7 +53,7 @@ class Example:
         return self.args(bench) if callable(self.args) else self.args
 
 
-# The leased transactions, and the step from which on one that stops there is brought to its end, not undone ("": always).
+# The leased transactions, and the step from which on one that stops there is brought to its end ("": always).
 POINT_OF_NO_RETURN = {
     "snapshot": "keep them",
     "backup": "stop the programs",
