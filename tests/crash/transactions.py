@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.umbra.vss.plugins.plugin_utils._vss.steps import Step
 from controllers import Action, Killed, Pipeline
 from disturbances import BEFORE
 from stage import Bench, Declared
@@ -27,7 +26,8 @@ class Example:
     """One action that goes through a transaction: `before` puts on the host what it needs.
 
     first: what that declares; None: nothing, it is what a dead run has left. then: what is to be there when the action
-    has been done; again: what else may be there when it was done twice. trouble: faults that make it fail, so that it
+    has been done; again: what else may be there when it was done twice; half: when it was left to its lease, or failed.
+    trouble: faults that make it fail, so that it
     undoes what it has done; stumbles: a step and what befalls it there, for the same end.
     """
 
@@ -40,6 +40,7 @@ class Example:
     first: Declared | None = field(default_factory=Declared)
     server: bool = True
     again: tuple[Declared, ...] = ()
+    half: tuple[Declared, ...] = ()
     trouble: tuple[Fault, ...] = ()
     stumbles: tuple[str, str] | None = None
 
@@ -56,10 +57,11 @@ class Example:
 # The leased transactions, and the step from which on one that stops there is brought to its end ("": always).
 POINT_OF_NO_RETURN = {
     "snapshot": "keep them",
+    "reexpose": "",
     "backup": "stop the programs",
     "absent": "",
     "cleanup": "",
-    "storage": "keep the reading",
+    "storage": "make the area, or give it its size",
     "restore": "restore",
 }
 
@@ -111,6 +113,12 @@ IS_ELSEWHERE = Declared(
     shares=("Other -> ",),
     links=(r"C:\\Shown\\other ->", _RUN),  # there is a link in what is shared
     tree=(r"C:\\Shown\\other$",),
+)
+# What was shown is taken away piece by piece: the share, the letter and the share's folder, the link.
+IS_HALF_SHOWN = tuple(
+    Declared(shadows=3, runs=1, exposures=exposed, links=links, tree=tuple(f"{link[:-3]}$" for link in links))
+    for exposed in ((), (r"X:",), (_RUN,), (r"X:", _RUN))
+    for links in ((), (r"C:\\Shown\\it ->",))
 )
 IS_ACCESSIBLE = Declared(shadows=1, runs=1, links=(r"C:\\Shown\\it ->",), tree=(r"C:\\Shown\\it$",))
 IS_PLAIN = Declared(shadows=1, runs=1)
@@ -221,7 +229,10 @@ EXAMPLES = (
     Example("snapshot", "a link that cannot be made", "snapshot", HELD, IS_SHOWN, trouble=NO_LINK),
     Example("snapshot", "a creation that fails", "snapshot", HELD, IS_SHOWN, trouble=NO_COMMIT),
     Example("snapshot", "a creation that is cut off", "snapshot", HELD, IS_SHOWN, stumbles=("create", BEFORE)),
-    Example("reexpose", "shown elsewhere", "snapshot", ELSEWHERE, IS_ELSEWHERE, _snapshot(SHOWN), IS_SHOWN),
+    Example("reexpose", "shown elsewhere", "snapshot", ELSEWHERE, IS_ELSEWHERE, _snapshot(SHOWN), IS_SHOWN,
+            half=IS_HALF_SHOWN),
+    Example("reexpose", "to a link that cannot be made", "snapshot", ELSEWHERE, IS_ELSEWHERE, _snapshot(SHOWN),
+            IS_SHOWN, half=IS_HALF_SHOWN, trouble=NO_LINK),
     Example("absent", "a set shown", "snapshot", ABSENT, Declared(), _snapshot(SHOWN), IS_SHOWN),
     Example("absent", "a client's", "snapshot", ABSENT, Declared(), _snapshot(ACCESSIBLE), IS_ACCESSIBLE, server=False),
     Example("describe", "another text", "snapshot", {**PLAIN, "description": "new"}, IS_PLAIN,
@@ -255,13 +266,3 @@ EXAMPLES = (
             _dead("storage", {**AREA, "placement": "E:"}, "area-", _area(AREA), CUT), None),
     Example("cleanup", "the trace of a lease", "cleanup", {}, Declared(), _expired, None),
 )  # fmt: skip
-
-
-_TAKEN_BACK = ("take shares back", "take exposures back", "take links back")
-
-
-def impossible(step: Step) -> str:
-    """Why a transaction never comes to this step; empty when it does."""
-    if step.transaction == "reexpose" and step.name in _TAKEN_BACK:
-        return "the old places are taken away by the steps above, and the new ones stay"
-    return ""

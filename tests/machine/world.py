@@ -50,6 +50,23 @@ class Photo:
         ours = [each for each in ledger["tasks"] if each.startswith(TASKS)]
         return cls(shadows, ledger, runs, loose, ours, {path: host.files.read(path) for path in watched})
 
+    def seen(self, shadows: Mapping[str, str], store: Any) -> dict[str, tuple[str, str]]:
+        """Where shadow copies, given by volume, are to be seen: type and path by volume."""
+        found: dict[str, tuple[str, str]] = {}
+        shown = tuple(path for _, _, path in self.shadows.values() if path)  # a copy has the links of its moment
+        links = [each for each in self.ledger["links"] if not each.startswith(shown)]
+        for volume, shadow in shadows.items():
+            if shadow not in self.shadows:
+                continue
+            native = (self.shadows[shadow][2] or "").rstrip("\\")
+            to = f" -> {store.get(shadow).device}\\"
+            places = [("link", each.removesuffix(to)) for each in links if each.endswith(to)]
+            places += [("letter" if len(native) == 2 else "folder", native)] if native else []
+            assert len(places) <= 1, f"{shadow} is to be seen at {places}"
+            if places:
+                found[volume] = places[0]
+        return found
+
     def changes(self, later: Photo) -> list[str]:
         """What has changed since, in words; but for traces that leases leave, and the folder that runs are in."""
         found = []

@@ -115,6 +115,21 @@ def test_on_a_client_the_lease_goes_by_the_recorded_ids_and_by_those_noted_besid
     assert not any("/all" in line or "/oldest" in line for line in lines)
 
 
+def test_what_a_run_shows_of_a_kept_snapshot_is_taken_back_and_the_snapshot_stays():
+    other = "f" * 32
+    made = Made(ONE, "v", link=r"C:\New", exposed=rf"C:\Windows\umbra-vss\runs\{other}\share-1", share="New")
+    anew = Record(run=RUN, action="reexpose", state="changing", showing=(made,), changes={"snapshot": other})
+    sent = "\n".join(text for _, text in commands(anew))
+    for what in (rf"runs\{other}\*", "New", made.link, made.exposed):
+        assert what in sent, what
+    lines = programs(anew)
+    assert f"net share {made.exposed} /delete /y" in lines
+    assert any("undo-1-*.dsh" in line for line in lines)
+    assert list(lease.scripts(anew, r"C:\Windows").values()) == [[f"unexpose {ONE}", "exit"]]
+    for text in (sent, *lines):
+        assert not re.search(rf"delete shadows|Win32_ShadowCopy|vssadmin|runs\\{other}(\s|$)", text), text
+
+
 def test_a_path_that_cmd_would_change_is_left_to_the_next_run():
     lines = programs(replace(FULL, scratch=(r"E:\%TEMP%", r"E:\$(Arg0)")))
     assert not any("TEMP" in line or "Arg0" in line for line in lines)

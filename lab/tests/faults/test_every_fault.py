@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import requests
 from pypsrp.exceptions import WSManFaultError
 from vsslab import faultwords, scenario
 from vsslab.lab import Lab
@@ -76,7 +77,19 @@ def _reboot(client: Client, occur: Callable[[], Any], good: Any, add: Callable[.
     thread, told = in_background(occur)
     thread.join(20)
     assert told, "the client was told"
-    assert client.cim("Win32_OperatingSystem", "LastBootUpTime")[0] > before
+    assert _when_it_answers(lambda: client.cim("Win32_OperatingSystem", "LastBootUpTime"))[0] > before
+
+
+def _when_it_answers(ask: Callable[[], Any], patience: float = 20.0) -> Any:
+    """The answer of a host that may still be starting."""
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return ask()
+        except requests.exceptions.ConnectionError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
 
 
 def _kill(client: Client, occur: Callable[[], Any], good: Any, add: Callable[..., Any]) -> None:

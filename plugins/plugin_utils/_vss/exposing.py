@@ -137,6 +137,7 @@ class _Eye:
         self.facts, self.record, self.plan = facts, record, plan
         self.now = {shadow.id: shadow for shadow in facts.shadows}
         self.lost = astray(facts, record)
+        self.freed = {place.casefold() for place in facts.freed}  # foreseen only
         self.seen = {(e.volume.id, e.native): at for at, e in enumerate(plan.exposures)}
         device = {shadow.id: shadow.device for shadow in facts.shadows}
         self.pairs = [(m, shown(m, plan.exposures, folder, device.get(m.id))) for m in record.shadows]
@@ -145,6 +146,7 @@ class _Eye:
         """Whether the link is as it is to be, and there, and leads to the shadow copy."""
         at = self.seen.get((want.volume, False))
         is_there = at is None or bool(self.facts.reply[f"expose-{at}"].first)
+        is_there = is_there and want.link.casefold() not in self.freed
         return same(have.link, want.link) and have.id not in self.lost and is_there
 
     def exposed(self, have: Made, want: Made) -> bool:
@@ -221,14 +223,15 @@ def _carry_out(run: Run, change: Change, plan: Plan) -> tuple[Record, Sequence[S
     try:
         run.start(timeout=plan.timeout)
         reply = run.host.act(*_statements(run, change), shadows_statement())
-        _taken_back(run, change, reply)
         _forget_others(run, change, reply)
+        _taken_back(run, change, reply)
         change.showing.check(run.facts, reply)
         after = change.showing.described(change.after.shadows, reply)
         final = _renewed(run, replace(change.after, revision=change.after.revision + 1), shadows=after)
         told = f"umbra.vss changed where the snapshot {final.name} is exposed: {json.dumps(final.result())}"
         event = verbs.write_event("event", EVENT_CREATED, told).tolerant()
-        check(run.host.act(*_written(run, final), event, allow=True), run.host)
+        stays = run.step(showing=())  # from here on its lease takes back nothing of it
+        check(run.host.act(*stays, *_written(run, final), event, allow=True), run.host)
         run.finish()  # only then somebody else's turn comes
     except (VssFailure, HostFailure, ValueError) as error:
         raise failing(run, error) from None
@@ -239,15 +242,17 @@ def _carry_out(run: Run, change: Change, plan: Plan) -> tuple[Record, Sequence[S
 
 
 def _statements(run: Run, change: Change) -> list[Statement]:
-    """Name everything, take back, and show."""
+    """Name everything; take back; let the lease take back what is new, unless all goes well; and show."""
     folder = records.run_folder(run.host.windows, change.record.run)
     steps = _written(run, _renewed(run, change.both))
-    steps += [_shares.remove_share(f"unshare-{at}", name, folder) for at, name in enumerate(change.unshare)]
+    steps += [_shares.remove_share(f"old-share-{at}", name, folder) for at, name in enumerate(change.unshare)]
     if change.unexpose:
-        steps += unexpose(run.host, change.record.run, change.unexpose)
-    steps += [verbs.remove_link(f"unlink-{at}", path) for at, path in enumerate(change.unlink)]
+        back = unexpose(run.host, change.record.run, change.unexpose)
+        steps += [replace(each, key=f"old-{each.key}") for each in back]
+    steps += [verbs.remove_link(f"old-link-{at}", path) for at, path in enumerate(change.unlink)]
     steps += [verbs.exists(f"left-{path}", path) for path in dict.fromkeys(change.unlink)]
-    return [*steps, *change.showing.statements(folder)]
+    # Only now: VSS takes an exposure back by the shadow copy's ID, wherever that is exposed.
+    return [*steps, *run.step(showing=change.showing.given), *change.showing.statements(folder)]
 
 
 def _taken_back(run: Run, change: Change, reply: Reply) -> None:
@@ -279,4 +284,6 @@ def _forget_others(run: Run, change: Change, reply: Reply) -> None:
         shadows = tuple(replace(m, link="") if m.link in theirs else m for m in both.shadows)
         links = tuple(path for path in both.links if path not in theirs)
         known = replace(both, revision=both.revision + 1)
-        run.host.act(*_written(run, _renewed(run, known, shadows=shadows, links=links)))
+        anew = tuple(replace(m, link="") if m.link in theirs else m for m in run.record.showing)
+        steps = run.step(showing=anew)
+        run.host.act(*steps, *_written(run, _renewed(run, known, shadows=shadows, links=links)))

@@ -30,9 +30,11 @@ def scripts(record: Record, windows: str) -> dict[str, list[str]]:
     Before the shadow copies are recorded, they are those of the set whose metadata diskshadow has saved: loading it
     brings the aliases back (diskshadow documentation, "load metadata").
     """
-    if record.engine != "diskshadow" or not record.volumes:
-        return {}
     folder = records.run_folder(windows, record.run)
+    anew = enumerate((made for made in record.showing if made.exposed), 1)
+    shown = {join(folder, f"{undo.UNEXPOSE}{at:02}.dsh"): diskshadow.unexpose_script([made.id]) for at, made in anew}
+    if shown or record.engine != "diskshadow" or not record.volumes:
+        return shown
     if not record.shadows:
         return {join(folder, f"{undo.DELETE}set.dsh"): diskshadow.delete_set_script(join(folder, "metadata.cab"))}
     wanted: dict[str, list[str]] = {}

@@ -119,6 +119,7 @@ class Record:
     scratch: tuple[str, ...] = ()  # folders that the run makes and that go as a whole
     thaw: str = ""  # the task whose programs let applications go on
     changes: Mapping[str, Any] = field(default_factory=dict)  # of other things: what was there before
+    showing: tuple[Made, ...] = ()  # what of another run's snapshot this one shows anew
 
     @property
     def kept(self) -> bool:
@@ -222,7 +223,7 @@ _CHECKED: Mapping[str, type | tuple[type, ...]] = {
     "lease_until": (str, type(None)), "engine": str, "consistency": str, "reason": str, "set_id": (str, type(None)),
     "created": (str, type(None)), "destination": (str, type(None)), "made_destination": list,
     "description": str, "kind": str, "backup_type": str, "provider": str, "shares": list, "scratch": list, "thaw": str,
-    "changes": dict,
+    "changes": dict, "showing": list,
     "volumes": list, "shadows": list, "writers": list, "links": list, "tasks": list, "owner": dict,
 }  # fmt: skip
 
@@ -253,10 +254,11 @@ def _assemble(found: dict[str, Any]) -> Record:
     known = {item.name for item in fields(Record)}
     plain = {key: value for key, value in found.items() if key in known}
     plain["owner"] = owner_from(found.get("owner", {}))
-    plain["shadows"] = tuple(
-        Made(**{**{f.name: str(item.get(f.name, "")) for f in fields(Made)}, "id": guid(item["id"])})
-        for item in found.get("shadows", [])
-    )
+    for name in ("shadows", "showing"):
+        plain[name] = tuple(
+            Made(**{**{f.name: str(item.get(f.name, "")) for f in fields(Made)}, "id": guid(item["id"])})
+            for item in found.get(name, [])
+        )
     plain["writers"] = tuple(dict(item) for item in found.get("writers", []))
     for name in ("volumes", "links", "tasks", "made_destination", "shares", "scratch"):
         plain[name] = tuple(str(item) for item in found.get(name, []))

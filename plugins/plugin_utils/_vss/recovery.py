@@ -144,7 +144,7 @@ def _some(record: Record, there: Iterable[Shadow]) -> bool:
 
 def _unfinished(record: Record) -> Finding:
     """A run whose lease could not delete its shadow copies. What bears no ID may be somebody else's by now."""
-    known = replace(record, links=(), shares=(), scratch=(), made_destination=(), thaw="", tasks=())
+    known = replace(record, links=(), shares=(), scratch=(), made_destination=(), thaw="", tasks=(), showing=())
     shadows = tuple(replace(made, link="", exposed="", share="") for made in record.shadows)
     return Finding(record.run, "its lease could not undo all of it", Leftover(replace(known, shadows=shadows), ()))
 
@@ -275,23 +275,28 @@ def _event(removed: Sequence[Mapping[str, Any]]) -> Statement:
 def _without(facts: Facts, found: Findings) -> Facts:
     runs = {finding.run for finding in found.over}
     gone = {shadow for finding in found.over for shadow in finding.leftover.shadow_ids}
+    hidden = {shadow for finding in found.over for shadow in finding.leftover.exposed_ids}
     kept = tuple(record for record in facts.records.readable if record.run not in runs)
     return replace(
         facts,
         records=records.Records(kept, facts.records.damaged),
         folders={name: when for name, when in facts.folders.items() if name not in runs},
-        shadows=tuple(shadow for shadow in facts.shadows if shadow.id not in gone),
+        shadows=tuple(
+            replace(shadow, exposed_name=None, exposed_path=None) if shadow.id in hidden else shadow
+            for shadow in facts.shadows
+            if shadow.id not in gone
+        ),
         expired=(),
         waiting=(),
-        freed=tuple(place for finding in found.over for place in _places(finding.leftover)),
+        freed=tuple(place for finding in found.over for place in _places(finding.leftover, facts.host)),
         state_exists=True,
     )
 
 
-def _places(left: Leftover) -> list[str]:
+def _places(left: Leftover, host: str) -> list[str]:
     """Where what a run shows is to be seen."""
-    shares = [f"\\\\*\\{name}" for name in left.record.shares]
-    return [*left.links, *(made.exposed for made in left.record.shadows if made.exposed), *shares]
+    shares = [f"\\\\{host}\\{name}" for name in left.shares]
+    return [*left.links, *(made.exposed for made in left.shown if made.exposed), *shares]
 
 
 def cleanup(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -> dict[str, Any]:

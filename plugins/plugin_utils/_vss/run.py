@@ -297,7 +297,7 @@ class Run:
         try:
             if self.creating and not self.record.shadows:
                 made = [*made, *self._made_unnoticed()]
-            elif any(shadow.exposed for shadow in self.record.shadows):  # what VSS said of them is out of date
+            elif any(made.exposed for made in Leftover(self.record).shown):  # what VSS said of them is out of date
                 self.shadows = read_shadows(self.host.ask(shadows_statement())["shadows"])
             leftover = Leftover(self.record, tuple(made), self._destination_is_ours())
             told = f"umbra.vss removed what the {self.record.action} {self.record.run} had made before it failed."

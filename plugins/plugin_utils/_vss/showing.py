@@ -78,6 +78,22 @@ class Showing:
     def __bool__(self) -> bool:
         return bool(self.links or self.natives or self.shares)
 
+    @property
+    def given(self) -> tuple[Made, ...]:
+        """The shadow copies that are shown, each with nothing but its new places: for a record that takes them back."""
+        every = {m.id: m for m in (*self.links, *self.natives, *self.shares)}
+
+        def only(made: Made) -> Made:
+            native, share = made in self.natives, made in self.shares
+            return replace(
+                made,
+                link=made.link if made in self.links else "",
+                exposed=made.exposed if native or share else "",
+                share=made.share if share else "",
+            )
+
+        return tuple(only(made) for made in every.values())
+
     def statements(self, folder: str) -> list[Statement]:
         """The statements that make all that and look at the shares. folder: where the script goes."""
         own = [m for m in self.natives if m.share]

@@ -128,9 +128,9 @@ STEPS: tuple[Step, ...] = (
     *_transaction(
         "reexpose",
         _row("reexpose", "name the old places and the new ones", "kept-record kept-record-moved", state="changing"),
-        _row("reexpose", "take old shares away", "unshare-*"),
-        _row("reexpose", "take old exposures away", "unexpose-script unexpose"),
-        _row("reexpose", "take old links away", "unlink-*"),
+        _row("reexpose", "take old shares away", "old-share-*"),
+        _row("reexpose", "take old exposures away", "old-unexpose-script old-unexpose"),
+        _row("reexpose", "take old links away", "old-link-*"),
         *_showing("reexpose"),
     ),
     *_transaction(

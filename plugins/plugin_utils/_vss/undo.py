@@ -23,7 +23,7 @@ from .._tasks import Quoted
 from . import lock, records
 from .model import StorageArea, volume_id
 from .paths import join
-from .records import Record
+from .records import Made, Record
 from .traces import MADE_IDS, MANIFEST
 
 Action = tuple[str, Sequence[str]]  # a program of System32 and its arguments
@@ -65,9 +65,32 @@ class Leftover:
         return list(dict.fromkeys([*(made.id for made in self.record.shadows), *self.more]))
 
     @property
+    def shown(self) -> list[Made]:
+        """Every shadow copy that the run shows somewhere: its own, and those that it shows anew and that stay."""
+        return [*self.record.shadows, *self.record.showing]
+
+    @property
+    def exposed_ids(self) -> list[str]:
+        """Every shadow copy whose letter or folder goes with the run."""
+        return list(dict.fromkeys([*self.shadow_ids, *(made.id for made in self.record.showing if made.exposed)]))
+
+    @property
     def links(self) -> list[str]:
         """Every link and every empty folder of the run."""
-        return list(dict.fromkeys([*self.record.links, *(made.link for made in self.record.shadows if made.link)]))
+        anew = [path for made in self.record.showing for path in (made.link, made.exposed if made.share else "")]
+        named = [*self.record.links, *(made.link for made in self.record.shadows), *anew]
+        return list(dict.fromkeys(path for path in named if path))
+
+    @property
+    def shares(self) -> list[str]:
+        """The names of the shares of the run."""
+        return list(dict.fromkeys([*self.record.shares, *(m.share for m in self.record.showing if m.share)]))
+
+    @property
+    def home(self) -> str:
+        """The run in whose folder the folders of its shares lie."""
+        other = str(self.record.changes.get("snapshot") or "")
+        return other if self.record.showing and records.is_run(other) else self.record.run
 
     @property
     def tasks(self) -> list[str]:
@@ -118,8 +141,8 @@ def _stop(host: Host, left: Leftover, mark: str) -> list[Statement]:
 
 
 def _unshare(host: Host, left: Leftover, mark: str) -> list[Statement]:
-    folder = records.run_folder(host.windows, left.record.run)
-    named = enumerate(left.record.shares)
+    folder = records.run_folder(host.windows, left.home)
+    named = enumerate(left.shares)
     return [_shares.remove_share(f"unshare-{at}{mark}", name, folder).tolerant() for at, name in named]
 
 
@@ -182,7 +205,7 @@ def _end(left: Leftover, windows: str) -> list[Action]:
 
 def _net_unshare(left: Leftover, windows: str) -> list[Action]:
     # By the folder and not by the name: nobody else's share can be meant.
-    return [("net", ("share", made.exposed, "/delete", "/y")) for made in left.record.shadows if made.share]
+    return [("net", ("share", made.exposed, "/delete", "/y")) for made in left.shown if made.share]
 
 
 def _scripts(left: Leftover, windows: str, prefix: str) -> list[Action]:
@@ -191,8 +214,9 @@ def _scripts(left: Leftover, windows: str, prefix: str) -> list[Action]:
 
 
 def _unexpose_all(left: Leftover, windows: str) -> list[Action]:
-    exposed = any(made.exposed for made in left.record.shadows)
-    return _scripts(left, windows, UNEXPOSE) if exposed and left.record.engine == "diskshadow" else []
+    ours = left.record.shadows if left.record.engine == "diskshadow" else ()
+    exposed = any(made.exposed for made in (*ours, *left.record.showing))
+    return _scripts(left, windows, UNEXPOSE) if exposed else []
 
 
 def _delete_all(left: Leftover, windows: str) -> list[Action]:

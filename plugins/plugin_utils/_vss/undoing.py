@@ -50,7 +50,7 @@ def remove(
 
 def undoing(host: Host, leftovers: Sequence[Leftover], shadows: Iterable[Shadow]) -> list[Statement]:
     """The statements that undo what runs made, but for what remembers them. shadows: what is there now."""
-    ours = {shadow for leftover in leftovers for shadow in leftover.shadow_ids}
+    ours = {shadow for leftover in leftovers for shadow in leftover.exposed_ids}
     exposed = [shadow.id for shadow in shadows if shadow.id in ours and shadow.exposed_name]
     takes = unexpose(host, leftovers[0].record.run, exposed) if exposed else []
     before = frozenset(undo.thing for undo in UNDO[: [undo.thing for undo in UNDO].index(Thing.EXPOSURE)])
@@ -112,7 +112,7 @@ def look(host: Host, leftovers: Sequence[Leftover]) -> list[Statement]:
         verbs.tasks("left-tasks").tolerant(),
         *(verbs.exists(f"left-{path}", path) for path in _places(leftovers)),
     ]
-    if any(leftover.record.shares for leftover in leftovers):
+    if any(leftover.shares for leftover in leftovers):
         asked.append(_shares.shares("left-shares").tolerant())
     if any(leftover.area for leftover in leftovers):
         asked.append(_areas.areas("left-areas").tolerant())
@@ -134,10 +134,16 @@ def remains(host: Host, leftovers: Sequence[Leftover], reply: Reply, memory: boo
     left = [path for path in _places(leftovers) if reply[f"left-{path}"].first]
     for leftover in leftovers:
         record, folder = leftover.record, records.run_folder(host.windows, leftover.record.run)
+        home = records.run_folder(host.windows, leftover.home)
         leases = leftover.leases if memory else []
         left += [f"shadow copy {identity}" for identity in leftover.shadow_ids if identity in shadows]
         left += [f"scheduled task {name}" for name in [*leftover.tasks, *leases] if name in tasks]
-        left += [f"share {n}" for n in record.shares if shared.get(n.casefold(), "").startswith(folder.casefold())]
+        left += [f"share {n}" for n in leftover.shares if shared.get(n.casefold(), "").startswith(home.casefold())]
+        left += [
+            f"the exposure {shadows[made.id].exposed_name}"
+            for made in record.showing
+            if made.exposed and made.id in shadows and shadows[made.id].exposed_name
+        ]
         if leftover.area and leftover.area.volume not in areas:
             left.append(f"the storage area of {leftover.area.volume} on {leftover.area.on_volume}, which is missing")
         if memory and record.run in folders:
