@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -96,6 +96,20 @@ def kill_tree(pid: int) -> None:
             os.kill(each, signal.SIGKILL)
 
 
+def start(call: Sequence[str], env: Mapping[str, str], folder: Path) -> subprocess.Popen[str]:
+    """A process whose output can be read as it appears."""
+    return subprocess.Popen(
+        call,
+        env=dict(env),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )
+
+
 def run_playbook(
     inventories: Sequence[Path],
     playbook: Path,
@@ -104,21 +118,13 @@ def run_playbook(
     show: IO[str] | None = None,
     timeout: float = 300,
     env: Mapping[str, str] | None = None,
+    start: Callable[..., Any] = start,
 ) -> Run:
     """Run a playbook to its end; `show` gets its output as it appears. Raises subprocess.TimeoutExpired."""
     results.parent.mkdir(parents=True, exist_ok=True)
     results.unlink(missing_ok=True)
     lines: list[str] = []
-    with subprocess.Popen(
-        command(inventories, playbook, *args),
-        env=environment(results, env),
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-    ) as process:
+    with start(command(inventories, playbook, *args), environment(results, env), ROOT) as process:
         if process.stdout is None:
             raise RuntimeError("ansible-playbook was started without a pipe")
         overdue = threading.Timer(timeout, kill_tree, [process.pid])

@@ -293,7 +293,15 @@ C_AND_D = {"name": "x", "volumes": ["C:", "D:"], "allow_downgrade": True}
 @pytest.mark.parametrize("host", ["sql01", "legacy01"])
 def test_the_connection_dropped_once_while_creating(fleet, slow_freeze, host):
     """Writers are frozen when the connection breaks: the answer is fetched over a new one, nothing is done twice."""
-    unsubscribe, done = drop_at(fleet, host, freezing, after=(1.0,))
+
+    def unheard(entry):
+        """From the freeze on: the next answer is lost on its way, and all connections go a while later."""
+        if not freezing(entry):
+            return False
+        fleet.lab.faults.add({"on": {"kind": "http", "host": host, "operation": "Receive"}, "do": {"drop": "after"}})
+        return True
+
+    unsubscribe, done = drop_at(fleet, host, unheard, after=(1.0,))
     made = fleet.sets_created(host)
     try:
         with fleet.unchanged(host):
