@@ -47,12 +47,13 @@ def move_file(key: str, src: str, dst: str) -> Statement:
     return Statement(key, (Command("Move-Item", parameters),), "none")
 
 
-def rename_file(key: str, path: str, name: str, force: bool = False) -> Statement:
+def rename_file(key: str, path: str, name: str, force: bool = False, must: bool = True) -> Statement:
     """Give a file or folder another name in the same folder; fails when it is not there or the name is taken.
 
-    force: also a hidden or protected one.
+    force: also a hidden or protected one. must: what comes after it is not done when it fails.
     """
-    parameters = {"LiteralPath": path, "NewName": name, "ErrorAction": "Stop", **({"Force": True} if force else {})}
+    action = "Stop" if must else "Continue"
+    parameters = {"LiteralPath": path, "NewName": name, "ErrorAction": action, **({"Force": True} if force else {})}
     return Statement(key, (Command("Rename-Item", parameters),), "none")
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
+from ._lean import travelling_light
 from ._meter import Counters
 from ._pipeline import ConnectionLost, HostFailure, Pipeline, Reader, Reply, Result, Statement
 from ._riders import Rider, Trouble, trouble
@@ -192,7 +193,8 @@ class Carrier:
                     shell.add_argument(wire_value(value))
             shell.add_statement()
         try:
-            shell.begin_invoke(remote_stream_options=0)
+            with travelling_light(self._pool):
+                shell.begin_invoke(remote_stream_options=0)
         except Exception as exc:
             raise self._understood(exc, shell) from exc
         return shell

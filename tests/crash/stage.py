@@ -31,6 +31,7 @@ _EXPIRED = re.compile(r"c:\\windows\\umbra-vss\\expired(\\[0-9a-f]{32}\.json)?",
 _TASK = """<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
  <Actions><Exec><Command>whoami.exe</Command></Exec></Actions></Task>"""
+_ALL = 1_000_000  # entries of a trace
 _CLIENTS = ("windows11", "windows10")
 
 
@@ -80,6 +81,8 @@ class Bench:
     name: str
     base: dict[str, Any] = field(default_factory=dict)
     foreign: str = ""  # the ID of a shadow copy of D: that is not ours
+    _read: int = 0  # of the laboratory's trace
+    _open: int = 0  # pipelines
 
     @property
     def host(self) -> Any:
@@ -150,13 +153,14 @@ class Bench:
         """Wait until no pipeline and no program runs on the host."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            begun = self.lab.trace.events("pipeline", self.host.name)
-            ended = self.lab.trace.events("pipeline_end", self.host.name)
+            for entry in self.lab.trace.tail(self._read, self.host.name, last=_ALL):
+                self._read = entry["n"]
+                self._open += {"pipeline": 1, "pipeline_end": -1}.get(entry["event"], 0)
             programs = [each.name for each in self.host.processes.list() if each.name.lower() in self.host.programs]
-            if len(begun) == len(ended) and not programs:
+            if not self._open and not programs:
                 return
-            time.sleep(0.02)
-        raise AssertionError(f"{self.name} did not come to rest: {len(begun) - len(ended)} pipelines, {programs}")
+            time.sleep(0.05)
+        raise AssertionError(f"{self.name} did not come to rest: {self._open} pipelines, {programs}")
 
     def wrong(self, declared: Declared, *, rebooted: bool = False, expired: bool = False) -> list[str]:
         """Where the host differs from what it was and what is declared, in words; nothing when all is as it should be.

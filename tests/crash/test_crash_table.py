@@ -9,6 +9,7 @@ then either runs again (the host must be as declared) or is left alone until the
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import threading
@@ -18,6 +19,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +39,8 @@ from vsslab.lab import Lab
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / ".build" / "crash-table.txt"
 LOG = ROOT / ".build" / "crash-cases.txt"
-AT_ONCE = 6
+PROCESSES = 2
+AT_ONCE = 4
 LEAST_STEPS = 40
 Watch = Callable[[Action, Pipeline], None]
 LEASE = 4 * 3600.0  # seconds; long after any lease of ours is over
@@ -75,12 +79,43 @@ class Theatre:
 @contextmanager
 def theatre(folder: Path, wanted: Sequence[tuple[str, bool]], *, virtual: bool = False) -> Iterator[Theatre]:
     """A laboratory with a host for each of (name, whether it is a server)."""
+    folder.mkdir(parents=True, exist_ok=True)
     modules = sorted({each.module for each in EXAMPLES} | {"backup", "snapshot"})
     lab = Lab.from_scenario(multiplied(folder, wanted, virtual), state=folder / "lab", ports=(5985, 0))
     with lab, controllers(modules) as made, ExitStack() as stack:
         watchers = Watchers(lab)
         stack.callback(watchers.close)
         yield Theatre(lab, made, watchers)
+
+
+def in_processes(play: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
+    """What `play` makes of a share of the items, for each share: one process each, for a laboratory takes one core.
+
+    The shares are inherited by forking, so only results are pickled.
+    """
+    shares = [items[at::PROCESSES] for at in range(PROCESSES)]
+    made: list[tuple[Connection, BaseProcess]] = []
+    context = multiprocessing.get_context("fork")
+
+    def work(share: Sequence[Any], end: Connection) -> None:
+        try:
+            end.send((True, play(share)))
+        except BaseException as error:
+            end.send((False, f"{type(error).__name__}: {error}"))
+            raise
+
+    for share in shares:
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=work, args=(share, theirs))
+        process.start()
+        theirs.close()
+        made.append((ours, process))
+    told = [end.recv() for end, _ in made]
+    for _, process in made:
+        process.join()
+    for good, result in told:
+        assert good, result
+    return [result for _, result in told]
 
 
 # ---- rehearsals
@@ -189,7 +224,8 @@ def after_the_lease(case: Case, bench: Bench, result: dict[str, Any] | None) -> 
     """What is wrong with the host when the lease is over: it is as declared, or as it was before."""
     example, rebooted = case.example, case.what == REBOOT
     if result is not None and not failure("", result):
-        return least_wrong(bench, [example.then], rebooted=rebooted)
+        # What it said that it left behind is what its lease has removed since, which leaves its trace.
+        return least_wrong(bench, [example.then], rebooted=rebooted, expired=bool(result.get("left_behind")))
     possible = [example.first or example.then, *example.half]
     order = steps.of(example.transaction)
     point = POINT_OF_NO_RETURN[example.transaction]
@@ -274,9 +310,19 @@ def rehearsals(tmp_path_factory: pytest.TempPathFactory) -> list[Rehearsal]:
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.unlink(missing_ok=True)
     LOG.unlink(missing_ok=True)
-    wanted = [(f"rehearsal-{at}", each.server) for at, each in enumerate(EXAMPLES)]
-    with theatre(tmp_path_factory.mktemp("rehearsal"), wanted) as stage, ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(lambda example, name: rehearse(stage, example, name[0]), EXAMPLES, wanted))
+    folder = tmp_path_factory.mktemp("rehearsal")
+
+    def play(share: Sequence[int]) -> list[tuple[int, Any]]:
+        wanted = [(f"rehearsal-{at}", EXAMPLES[at].server) for at in share]
+        with theatre(folder / str(share[0]), wanted) as stage, ThreadPoolExecutor(AT_ONCE) as pool:
+            done = pool.map(lambda at: rehearse(stage, EXAMPLES[at], f"rehearsal-{at}"), share)
+            return [
+                (at, (each.steps, each.pipelines, each.strange, each.wrong))
+                for at, each in zip(share, done, strict=True)
+            ]
+
+    told = dict(pair for share in in_processes(play, range(len(EXAMPLES))) for pair in share)
+    return [Rehearsal(example, *told[at]) for at, example in enumerate(EXAMPLES)]
 
 
 def test_undisturbed_they_end_as_declared(rehearsals):
@@ -295,9 +341,13 @@ def test_the_next_run_ends_in_the_declared_state(rehearsals, tmp_path, capsys):
     cells = cases(rehearsals, ROWS)
     runs = distinct(cells)
     began = time.monotonic()
-    hosts = [(case.host, case.example.server) for case in runs]
-    with theatre(tmp_path, hosts) as stage, ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(guarded(run_again, stage), runs))
+
+    def play(share: Sequence[Case]) -> list[tuple[str, list[str]]]:
+        with theatre(tmp_path / share[0].host, of(share)) as stage, ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(guarded(run_again, stage), share))
+        return [(case.host, case.wrong) for case in share]
+
+    learn(runs, in_processes(play, runs))
     report(capsys, "then run again", ROWS, cells, began)
 
 
@@ -306,21 +356,36 @@ def test_without_a_next_run_the_lease_cleans_up(rehearsals, tmp_path, capsys):
     cells = cases(rehearsals, rows)
     runs = distinct(cells)
     began = time.monotonic()
-    left: dict[str, tuple[Bench, dict[str, Any] | None]] = {}
 
-    def leave_alone(stage: Theatre, case: Case) -> None:
-        left[case.host] = disturbed(stage, case)
+    def play(share: Sequence[Case]) -> list[tuple[str, list[str]]]:
+        left: dict[str, tuple[Bench, dict[str, Any] | None]] = {}
 
-    hosts = [(case.host, case.example.server) for case in runs]
-    with theatre(tmp_path, hosts, virtual=True) as stage:
-        with passing(stage.lab), ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(guarded(leave_alone, stage), runs))
-        late = stage.lab.time.advance(LEASE)
-        for case in runs:
-            if case.host in left:
-                case.wrong += after_the_lease(case, *left[case.host])
+        def leave_alone(stage: Theatre, case: Case) -> None:
+            left[case.host] = disturbed(stage, case)
+
+        with theatre(tmp_path / share[0].host, of(share), virtual=True) as stage:
+            with passing(stage.lab), ThreadPoolExecutor(AT_ONCE) as pool:
+                list(pool.map(guarded(leave_alone, stage), share))
+            late = stage.lab.time.advance(LEASE)
+            for case in share:
+                case.wrong += [f"the clock was late: {late}"] if late else []
+                case.wrong += after_the_lease(case, *left[case.host]) if case.host in left else []
+        return [(case.host, case.wrong) for case in share]
+
+    learn(runs, in_processes(play, runs))
     report(capsys, "then left alone", rows, cells, began)
-    assert not late
+
+
+def of(cases: Sequence[Case]) -> list[tuple[str, bool]]:
+    """The hosts of these cases."""
+    return [(case.host, case.example.server) for case in cases]
+
+
+def learn(runs: Sequence[Case], told: Sequence[Sequence[tuple[str, list[str]]]]) -> None:
+    """What was wrong, as the processes tell it."""
+    wrong = dict(pair for share in told for pair in share)
+    for case in runs:
+        case.wrong = wrong[case.host]
 
 
 def distinct(cells: Mapping[tuple[Step, str], Case]) -> list[Case]:

@@ -130,6 +130,21 @@ def test_what_a_run_shows_of_a_kept_snapshot_is_taken_back_and_the_snapshot_stay
         assert not re.search(rf"delete shadows|Win32_ShadowCopy|vssadmin|runs\\{other}(\s|$)", text), text
 
 
+def test_files_that_made_room_get_their_names_back_but_for_those_whose_place_is_taken():
+    mark = ".before-20260301T120000Z"
+    names = {rf"D:\Data\sub\{name}": name + mark for name in ("a.txt", "b & c.txt")} | {r"E:\one.txt": "one.txt" + mark}
+    made = replace(FULL, changes={"targets": [r"D:\Data", r"E:\one.txt"], "renamed": names})
+    sent = [text for thing, text in commands(made) if thing is Thing.NAME]
+    assert sent[0] == rf"Rename-Item D:\Data\sub\a.txt{mark} a.txt Continue True"
+    assert len(sent) == 3
+    assert [line for line in programs(made) if "ren " in line] == [
+        rf'forfiles /p D:\Data /s /m *{mark} /c "cmd /d /c ren @path @fname"',
+        rf'forfiles /p E:\ /m *{mark} /c "cmd /d /c ren @path @fname"',
+    ]
+    strange = replace(made, changes={"targets": [], "renamed": {r"D:\a": "b", r"D:\c": "c*"}})
+    assert not [line for line in programs(strange) if "ren " in line]
+
+
 def test_a_path_that_cmd_would_change_is_left_to_the_next_run():
     lines = programs(replace(FULL, scratch=(r"E:\%TEMP%", r"E:\$(Arg0)")))
     assert not any("TEMP" in line or "Arg0" in line for line in lines)

@@ -28,6 +28,17 @@ def test_a_mask_and_variables(machine: Machine) -> None:
     assert told.out == [r'"C:\Made\c.txt" "c" A']
 
 
+def test_below_the_folder_but_not_through_links_each_in_its_own_folder(machine: Machine) -> None:
+    files, top = machine.host.files, folder(machine)
+    files.mkdir(rf"{top}\in\deep", parents=True)
+    files.write(rf"{top}\in\deep\e f.doc.old", b"")
+    files.symlink(rf"{top}\back", rf"{top}\in")
+    ended = machine("forfiles.exe", "/p", top, "/s", "/m", "*.old", "/c", "cmd /d /c ren @path @fname")
+    assert (ended.code, [each.name for each in files.listdir(rf"{top}\in\deep")]) == (0, ["e f.doc"])
+    told = machine("forfiles.exe", "/p", top, "/s", "/m", "*f.doc", "/c", "cmd /d /c cd & echo @relpath")
+    assert told.out == [rf"{top}\in\deep", r'".\in\deep\e f.doc"']
+
+
 def test_programs_get_the_name_without_its_quotes(machine: Machine) -> None:
     command = r"cmd /d /c C:\Windows\System32\hostname.exe /shadow=@file"
     told = machine("forfiles.exe", "/p", folder(machine), "/m", "{*", "/c", command)

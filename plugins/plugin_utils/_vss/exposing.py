@@ -28,12 +28,13 @@ from .errors import VssFailure
 from .facts import Facts, read_shadows
 from .inventory import shadows_statement
 from .model import Shadow
+from .paths import same
 from .planning import Plan
 from .records import Made, Record
 from .results import as_it_is, set_result
 from .run import EVENT_CREATED, Run, Say, begin, check, failing, unexpose
 from .sharing import Exposure, places_free, same_access, shared
-from .showing import Showing, astray, links_of, same, shares_of, shown
+from .showing import Showing, astray, links_of, shares_of, shown
 
 __all__ = ["as_it_is", "check_exposures", "make_exposures", "reexpose", "set_result"]
 
@@ -201,7 +202,7 @@ class _Eye:
 
 
 def _is_at(shadow: Shadow | None, place: str) -> bool:
-    return shadow is not None and any(same(at, place) for at in (shadow.exposed_name, shadow.exposed_path) if at)
+    return shadow is not None and any(same(at, place) for at in shadow.places)
 
 
 def _require_free(facts: Facts, exposures: Sequence[Exposure], change: Change, now: Mapping[str, Shadow]) -> None:

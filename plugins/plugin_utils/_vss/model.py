@@ -242,6 +242,11 @@ class Shadow:
         """Drive, folder or share where it can be seen."""
         return self.exposed_name or None
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The letters and folders that VSS exposes it at."""
+        return tuple(place for place in (self.exposed_name, self.exposed_path) if place)
+
     def result(self) -> dict[str, Any]:
         """The shadow copy as a module returns it."""
         return {

@@ -33,6 +33,8 @@ _DEVICE = re.compile(r"^(?:\\\\[?.]\\GLOBALROOT)?\\Device\\([A-Za-z]+\d+)(?:\\|$
 _SHADOW_DEVICE = re.compile(r"HarddiskVolumeShadowCopy\d+", re.IGNORECASE)
 _FOLDER = re.compile(r"^\s+([A-Za-z]:\\.*\\)\s*$")  # a line of mountvol's list
 _LOSSY = re.compile("[?\ufffd]")
+_LONG = BOUNDLESS = 248  # characters of a path from which on Windows PowerShell 5.1 does not take it as it is
+_VERBATIM = "\\\\?\\"
 _LONGEST_NAME = 255  # UTF-16 units of one name (Win32 docs, "Maximum Path Length Limitation")
 
 
@@ -103,6 +105,28 @@ def join(folder: str, *names: str) -> str:
 def parent(path: str) -> str:
     """The folder above."""
     return path.rstrip("\\").rpartition("\\")[0]
+
+
+def long_path(path: str, length: int | None = None) -> str:
+    """A path as Windows PowerShell 5.1 takes it at any length (Win32 docs, "Maximum Path Length Limitation").
+
+    :param length: of the longest path below it, where that is what counts.
+    """
+    return _VERBATIM + path if (length or len(path)) >= _LONG and not path.startswith(_VERBATIM) else path
+
+
+def short_path(path: str) -> str:
+    """A path without the prefix for long ones."""
+    return path.removeprefix(_VERBATIM)
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two paths are the same, as the host may spell them."""
+    return _spelled(one) == _spelled(other)
+
+
+def _spelled(path: str) -> str:
+    return short_path(path).rstrip("\\").casefold()
 
 
 @dataclass(frozen=True)

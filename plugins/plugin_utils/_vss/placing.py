@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import _verbs as verbs
-from .._pipeline import ConnectionLost, Reply, Result, Statement
+from .._pipeline import ConnectionLost, HostFailure, Reply, Result, Statement
 from . import restore_writers, verify
 from .copying import Job
 from .errors import VssFailure
-from .paths import join
+from .paths import join, long_path
 from .restoring import Piece, above
 from .run import Run, check
+from .undo import RENAMED
 from .wanted import Wish
 
 SCRATCH = "umbra-restore-"  # at the root of a volume, with the ID of the run
@@ -76,7 +77,7 @@ def make_room(work: Work) -> None:
 
     Single files make room when the one that takes their place has been proven.
 
-    :raises VssFailure: one could not be renamed; the others have their names again.
+    :raises VssFailure: one could not be renamed; as the record tells, the others get their names back.
     """
     if work.wish.existing != "rename" or work.wish.rehearsal:
         return
@@ -86,8 +87,11 @@ def make_room(work: Work) -> None:
         piece.kept = {path: _last(path) + mark for path in there} if piece.there else {}
     moving = [each for piece in work.todo if piece.merged for each in piece.kept.items()]
     run, ahead = work.run, list[Statement]()
+    changes = {**run.record.changes, RENAMED: {p: name for piece in work.todo for p, name in piece.kept.items()}}
     if moving:
-        ahead = run.step(state="restoring", changes={**run.record.changes, "renamed": dict(moving)})
+        ahead = run.step(state="restoring", changes=changes)
+    else:  # it is written with the folders in which what takes their place is put together
+        run.record = replace(run.record, changes=changes)
     for start in range(0, len(moving), _BATCH):
         batch = {f"rename-{at}": each for at, each in enumerate(moving[start : start + _BATCH], start)}
         reply = run.host.act(*ahead, *(_rename(key, *each) for key, each in batch.items()), allow=True)
@@ -95,7 +99,6 @@ def make_room(work: Work) -> None:
         work.renamed |= {path: join(above(path), kept) for key, (path, kept) in batch.items() if reply[key].complete}
         broken = reply.first_incomplete()
         if broken is not None and broken.key in batch:
-            _give_names_back(work)
             raise VssFailure(
                 f"{batch[broken.key][0]} on {run.host.name} could not be renamed to make room: "
                 f"{_why(reply, broken)} Is it open?"
@@ -104,7 +107,7 @@ def make_room(work: Work) -> None:
 
 
 def _rename(key: str, path: str, name: str) -> Statement:
-    return verbs.rename_file(key, verify.long_path(path), name, force=True)
+    return verbs.rename_file(key, long_path(path), name, force=True)
 
 
 def _last(path: str) -> str:
@@ -116,16 +119,17 @@ def _why(reply: Reply, broken: Result) -> str:
     return " ".join(cause.message.split()) if cause else "the host did not say why."
 
 
-def _give_names_back(work: Work) -> None:
-    """Undo the renaming, as far as it goes: nothing has been restored yet."""
-    back = list(work.renamed.items())
-    for start in range(0, len(back), _BATCH):
-        batch = {f"back-{at}": each for at, each in enumerate(back[start : start + _BATCH], start)}
-        asked = [_rename(key, kept, _last(path)).tolerant() for key, (path, kept) in batch.items()]
-        reply = work.run.host.act(*asked, allow=True)
-        for key, (path, _kept) in batch.items():
-            if reply[key].complete and not reply[key].errors:
-                del work.renamed[path]
+def still_renamed(work: Work) -> dict[str, str]:
+    """The files that still have their new names, as far as the host tells; those names as paths by the old ones."""
+    asked = {path: join(above(path), kept) for piece in work.todo for path, kept in piece.kept.items()}
+    if not asked:
+        return {}
+    keys = {f"there-{at}": pair for at, pair in enumerate(asked.items())}
+    try:
+        reply = work.run.host.ask(*(verbs.exists(key, long_path(kept)) for key, (_, kept) in keys.items()))
+    except HostFailure:
+        return asked
+    return {path: kept for key, (path, kept) in keys.items() if reply[key].first}
 
 
 # ---- to its place
@@ -171,7 +175,7 @@ def place(work: Work) -> None:
 def _unmoved(work: Work, moves: Sequence[_Move]) -> list[_Move]:
     """Those that have not been done: of what is still where it was put together, what is still under its old name."""
     told = work.run.host.ask(
-        *(verbs.exists(move.statement.key, verify.long_path(move.path)) for move in moves),
+        *(verbs.exists(move.statement.key, long_path(move.path)) for move in moves),
         allow=True,
     )
     check(told, work.run.host)
@@ -197,9 +201,9 @@ def _moves(work: Work) -> list[_Move]:
             found.append(_Move(piece, copied, _rename(f"{key}-name", copied, _last(piece.staged))))
         for path, kept in piece.kept.items():
             found.append(_Move(piece, path, _rename(f"{key}-room", path, kept)))
-        source, target = verify.long_path(now), verify.long_path(piece.top)
+        source, target = long_path(now), long_path(piece.top)
         if piece.there and not piece.kept:
             found.append(_Move(piece, now, verbs.move_file(key, source, target)))
         else:
-            found.append(_Move(piece, now, verbs.move_to(key, source, verify.long_path(above(piece.top)))))
+            found.append(_Move(piece, now, verbs.move_to(key, source, long_path(above(piece.top)))))
     return found

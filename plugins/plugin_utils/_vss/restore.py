@@ -22,8 +22,8 @@ from .copying import Job, Progress, ShadowsGone
 from .errors import LOST, VssFailure
 from .facts import Facts, read_events, read_shadows
 from .inventory import shadows_statement
-from .paths import join, naming_statements
-from .placing import Work, make_room, place
+from .paths import BOUNDLESS, join, long_path, naming_statements
+from .placing import Work, make_room, place, still_renamed
 from .planning import patience
 from .recovery import recover
 from .requestor import lost_because
@@ -32,7 +32,8 @@ from .restoring import Piece
 from .revert import revert
 from .run import Say, Stale, begin, check, failing, retried
 from .security import strangers
-from .wanted import ACTION, TARGETS, Wish, make_wish, names
+from .undo import RENAMED, TARGETS
+from .wanted import ACTION, Wish, make_wish, names
 
 T = TypeVar("T")
 
@@ -111,9 +112,10 @@ def _told(work: Work, failure: VssFailure) -> VssFailure:
     told = str(failure)
     if changed:
         told += f" What has been restored to {', '.join(changed)} until then stays: run it again to go on."
-    if work.renamed:
-        told += f" {len(work.renamed)} files have made room and keep their new names, as renamed tells."
-    renamed = [{"path": path, "kept_as": kept} for path, kept in sorted(work.renamed.items())]
+    still = still_renamed(work)
+    if still:
+        told += f" {len(still)} files have made room and keep their new names, as renamed tells."
+    renamed = [{"path": path, "kept_as": kept} for path, kept in sorted(still.items())]
     return type(failure)(told, **{**failure.details, "renamed": renamed})
 
 
@@ -143,6 +145,8 @@ def _perform(work: Work, facts: Facts, timeout: float, check_mode: bool) -> dict
     work.proven = _patiently(work, "the restore was proven", lambda: _prove(work))
     if not wish.rehearsal:
         place(work)
+    stays = {key: value for key, value in run.record.changes.items() if key != RENAMED}  # that was asked for
+    run.record = replace(run.record, changes=stays)
     left = _patiently(work, "the restore was completed", lambda: run.finish(event(work)))
     return answer(work, facts, before, left, done=True)
 
@@ -204,7 +208,7 @@ def _copy(work: Work) -> None:
     run, jobs = work.run, work.jobs
     progress = Progress(jobs, work.wish.source.ids)
     # In the form without a limit: what holds a path longer than 260 characters could not be removed otherwise.
-    scratch = tuple(verify.long_path(path, verify.BOUNDLESS) for path in work.scratch)
+    scratch = tuple(long_path(path, BOUNDLESS) for path in work.scratch)
     steps = run.step(
         copying.lease(jobs),
         state="restoring",

@@ -20,7 +20,7 @@ from . import verify
 from .copying import FAILED, Job, table, why_failed
 from .errors import VssFailure
 from .inventory import volumes_statement
-from .paths import fold, join
+from .paths import fold, join, long_path, short_path
 from .run import Run
 from .wanted import EXISTING, Aim, Wish
 
@@ -165,7 +165,7 @@ def looking_at(pieces: Sequence[Piece]) -> list[Statement]:
 
 def long_paths(paths: Iterable[str]) -> list[str]:
     """Paths as Windows PowerShell takes them at any length."""
-    return [verify.long_path(path) for path in paths]
+    return [long_path(path) for path in paths]
 
 
 def _source_chain(piece: Piece) -> list[str]:
@@ -251,7 +251,7 @@ def _decide_file(piece: Piece, wish: Wish, told: Mapping[str, Any], there: Mappi
 
 def by_path(result: Result) -> dict[str, Mapping[str, Any]]:
     """What `verbs.items` tells, by folded paths."""
-    return {fold(verify.short_path(str(told.get("FullName") or ""))): told for told in result.values}
+    return {fold(short_path(str(told.get("FullName") or ""))): told for told in result.values}
 
 
 def is_folder(told: Mapping[str, Any]) -> bool:

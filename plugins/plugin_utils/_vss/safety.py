@@ -18,7 +18,7 @@ from . import verify
 from .copying import size
 from .errors import VssFailure
 from .facts import Facts, read_volumes
-from .paths import Place, fold, join
+from .paths import Place, fold, join, short_path
 from .restoring import Piece, by_path, is_folder, is_link, long_paths, plain, target_chain
 from .wanted import Wish
 
@@ -72,7 +72,7 @@ def _links(reply: Reply, piece: Piece) -> Iterator[tuple[str, Mapping[str, Any]]
     for key, result in reply.items():
         if key.partition("@")[0] == f"links-{piece.number}":
             for told in result.values:
-                path = verify.short_path(str(told.get("FullName") or ""))
+                path = short_path(str(told.get("FullName") or ""))
                 yield path[len(piece.aim.path.rstrip("\\")) + 1 :], told
 
 

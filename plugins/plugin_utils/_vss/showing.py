@@ -15,7 +15,7 @@ from . import diskshadow
 from .errors import VssFailure
 from .facts import Facts, read_shadows
 from .model import Shadow
-from .paths import join
+from .paths import join, same
 from .records import Made, Record
 from .sharing import Exposure, access_lists
 
@@ -141,12 +141,3 @@ class Showing:
         """These entries of the record, with the access lists of new shares as the host tells them."""
         told = {m.id: (reply[f"shared-{at}"].first or {}).get("SecurityDescriptor") for at, m in enumerate(self.shares)}
         return tuple(replace(m, sddl=str(told[m.id] or "")) if m.id in told else m for m in made)
-
-
-def same(one: str, other: str) -> bool:
-    """Whether two paths are the same, as the host may spell them."""
-    return _plain(one) == _plain(other)
-
-
-def _plain(path: str) -> str:
-    return path.removeprefix("\\\\?\\").rstrip("\\").casefold()

@@ -10,6 +10,7 @@ when a step fails: what could not be removed is told at the end.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -22,11 +23,15 @@ from .._pipeline import Statement
 from .._tasks import Quoted
 from . import lock, records
 from .model import StorageArea, volume_id
-from .paths import join
+from .paths import join, long_path, parent
 from .records import Made, Record
 from .traces import MADE_IDS, MANIFEST
 
 Action = tuple[str, Sequence[str]]  # a program of System32 and its arguments
+
+# In a record's changes: where a restore writes to, and which files it has given another name, with that.
+TARGETS, RENAMED = "targets", "renamed"
+_MARK = re.compile(r"\.before-\d{8}T\d{6}Z")
 
 # Scripts of diskshadow that the lease runs, one command each, so that one that fails does not keep the others from
 # running. Their names put those that take exposures back before those that delete.
@@ -44,6 +49,7 @@ class Thing(Enum):
     SHADOW = "a shadow copy"
     DESTINATION = "an unfinished copy"
     SCRATCH = "a scratch folder"
+    NAME = "a file that has another name, to make room for what is restored"
     AREA = "a storage area that was taken away to be moved"
     TASK = "a scheduled task"
     LOCK = "the lock"
@@ -105,6 +111,13 @@ class Leftover:
         return list(dict.fromkeys([*more, self.record.lease_task]))
 
     @property
+    def renamed(self) -> list[tuple[str, str]]:
+        """The files that got another name: their paths before, and those names."""
+        told: Any = self.record.changes.get(RENAMED)
+        pairs = told.items() if isinstance(told, dict) else ()
+        return [(str(path), str(name)) for path, name in pairs if str(name).startswith(_last(str(path)))]
+
+    @property
     def area(self) -> StorageArea | None:
         """The storage area that the run took away to move it, as it was before."""
         told: Any = self.record.changes.get("storage")
@@ -134,7 +147,11 @@ class Undo:
 def _stop(host: Host, left: Leftover, mark: str) -> list[Statement]:
     names = [name for name in left.tasks if name != left.record.thaw]
     stops = [verbs.stop_task(f"stop-{name}{mark}", name).tolerant() for name in names]
-    if names and (left.partial or left.record.scratch) and left.record.state in ("copying", "restoring"):
+    if (
+        names
+        and (left.partial or left.record.scratch or left.renamed)
+        and left.record.state in ("copying", "restoring")
+    ):
         # The program of a stopped task takes a moment to let go of its files.
         stops.append(verbs.pause(f"let-go{mark}", 1.0))
     return stops
@@ -159,6 +176,19 @@ def _discard(what: str, paths: Callable[[Leftover], Sequence[str]]) -> Callable[
         return [verbs.remove_tree(f"{what}-{at}{mark}", path).tolerant() for at, path in enumerate(paths(left))]
 
     return commands
+
+
+def _name_back(host: Host, left: Leftover, mark: str) -> list[Statement]:
+    # What has been restored to the old name keeps it: renaming fails then, and the other file keeps its new one.
+    named = enumerate((join(parent(path), name), _last(path)) for path, name in left.renamed)
+    return [
+        verbs.rename_file(f"back-{at}{mark}", long_path(kept), name, force=True, must=False)
+        for at, (kept, name) in named
+    ]
+
+
+def _last(path: str) -> str:
+    return path.rpartition("\\")[2]
 
 
 def _put_back(host: Host, left: Leftover, mark: str) -> list[Statement]:
@@ -253,6 +283,27 @@ def _sayable(path: str) -> bool:
     return "%" not in path and '"' not in path and "$(" not in path
 
 
+def _ren(left: Leftover, windows: str) -> list[Action]:
+    # One action for each target, not for each file: without its last suffix, the run's mark, a name is the old one.
+    marks = {name[len(_last(path)) :] for path, name in left.renamed}
+    folders = dict.fromkeys(_root(path, left.record.changes.get(TARGETS)) for path, _ in left.renamed)
+    return [
+        ("forfiles", ("/p", folder, *deep, "/m", f"*{mark}", "/c", Quoted("cmd /d /c ren @path @fname")))
+        for folder, deep in folders
+        for mark in sorted(marks)
+        if _sayable(folder) and _MARK.fullmatch(mark)
+    ]
+
+
+def _root(path: str, targets: Any) -> tuple[str, tuple[str, ...]]:
+    """The folder of the restore that a file lies in, and that those below it count, too; else just its own folder."""
+    within = [str(each) for each in targets or () if path.casefold().startswith(f"{each}\\".casefold())]
+    if within:
+        return within[0], ("/s",)
+    above = parent(path)
+    return (above if "\\" in above else f"{above}\\"), ()
+
+
 def _add_storage(left: Leftover, windows: str) -> list[Action]:
     area = left.area
     if area is None:
@@ -280,6 +331,7 @@ def _leave_trace(left: Leftover, windows: str) -> list[Action]:
         _cmd("mkdir", records.expired_folder(windows)),
         _cmd("move", "/y", join(folder, records.RECORD), records.expired_file(windows, left.record.run)),
         _cmd("rd", "/s", "/q", folder),
+        _cmd("rmdir", records.expired_folder(windows)),  # only if it is empty: the record was gone already
     ]
 
 
@@ -303,6 +355,7 @@ UNDO: tuple[Undo, ...] = (
         _discard("scratch", lambda left: left.record.scratch),
         _rd(lambda left: left.record.scratch),
     ),
+    Undo(Thing.NAME, "it gets its name back, unless something has been restored to that", _name_back, _ren),
     Undo(Thing.AREA, "it is made again as it was, unless its volume has one by now", _put_back, _add_storage),
     Undo(Thing.TASK, "it is unregistered", _unregister, _delete_tasks),
     Undo(Thing.LOCK, "it is given back, if this run has it", _unlock, _del_lock),

@@ -19,7 +19,7 @@ from .. import _verbs as verbs
 from .._pipeline import Reply, Statement
 from .copying import FAILED, Job, totals, why_failed
 from .errors import VssFailure
-from .paths import fold, join
+from .paths import fold, join, long_path, short_path
 from .run import Run
 
 Mode = Literal["count", "sample", "all"]
@@ -27,8 +27,6 @@ SAMPLE = 100  # files, when the task does not say
 _SHOWN = 50  # mismatches in a result
 _BATCH = 200  # paths in one statement
 # Characters; from here on Windows PowerShell 5.1 wants the form that tells Windows not to parse a path (MAX_PATH).
-_LONG = BOUNDLESS = 248
-_VERBATIM = "\\\\?\\"
 _FOLDER = re.compile(r"^\t.*?(-?\d+)\t(.+\\)\s*$")
 _LISTED = re.compile(r"^\s*(\d+)\t(.+?)\s*$")
 
@@ -201,19 +199,6 @@ def folders(lines: Sequence[Any], folder: str) -> dict[str, int]:
         if told and told[2].casefold().startswith(lead.casefold()):
             found[told[2][len(lead) :].rstrip("\\")] = int(told[1])
     return found
-
-
-def short_path(path: str) -> str:
-    """A path without the prefix for long ones."""
-    return path.removeprefix(_VERBATIM)
-
-
-def long_path(path: str, length: int | None = None) -> str:
-    """A path as Windows PowerShell 5.1 takes it at any length (Win32 docs, "Maximum Path Length Limitation").
-
-    :param length: of the longest path below it, where that is what counts.
-    """
-    return _VERBATIM + path if (length or len(path)) >= _LONG and not path.startswith(_VERBATIM) else path
 
 
 def batches(key: str, paths: Sequence[str], verb: Any) -> list[Statement]:
