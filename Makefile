@@ -29,7 +29,7 @@ export MYPY_CACHE_DIR := $(CURDIR)/.build/mypy
 export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build
 
-.PHONY: demo test lint unit lab-test integration integration-all crash declarations conformance fuzz bench-lab setup clean
+.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench-lab setup clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -38,6 +38,7 @@ demo: setup
 test: setup lint
 	@$(PYTEST) $(SPREAD) tests/unit tests/machine lab/tests
 	@$(MAKE) --no-print-directory integration
+	@CRASH_EVERY=16 $(MAKE) --no-print-directory crash
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
@@ -53,21 +54,13 @@ unit: setup
 lab-test: setup
 	@$(PYTEST) lab/tests
 
-# Those that are quick; `make integration-all` has the others too, the crash table's sample, and what reads all traces.
-STEADY := $(addprefix tests/integration/test_,info.py snapshot.py snapshot_declared.py restore.py)
-integration: setup
-	@rm -rf .build/tests
-	@$(PYTEST) $(SPREAD) $(STEADY)
-
 # The last files read what the laboratories of all the others traced.
-integration-all: setup
+integration: setup
 	@rm -rf .build/tests
 	@$(PYTEST) $(SPREAD) tests/integration $(EVERY_PIPELINE:%=--ignore %)
 	@$(PYTEST) $(EVERY_PIPELINE)
-	@CRASH_EVERY=9 $(MAKE) --no-print-directory crash
 
-# Alone on the machine, because it is the clock of real controllers that runs; prints the table, kept in .build. As a part of
-# `make integration-all` it takes every ninth step.
+# Prints the table, kept in .build; `make test` takes every so manieth step.
 crash: setup
 	@$(PYTEST) tests/crash
 

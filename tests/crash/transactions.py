@@ -248,7 +248,7 @@ EXAMPLES = (
             _damage, IS_DAMAGED),
     Example("restore", "beside what is there", "restore", RENAMED, IS_RENAMED, _damage, IS_DAMAGED),
     Example("restore", "beside what is there, and a disk that is full", "restore", RENAMED, IS_RENAMED, _damage,
-            IS_DAMAGED, trouble=FULL),
+            IS_DAMAGED, trouble=FULL, half=(replace(IS_DAMAGED, tree=IS_RENAMED.tree),)),
     Example("restore", "with the application", "restore", TOLD, IS_PLAIN, _damaged_bank, IS_DAMAGED_BANK),
     Example("restore", "a drill", "restore", DRILL, IS_DAMAGED, _damage, IS_DAMAGED),
     Example("restore", "out of a foreign one", "restore", _foreign_restore, Declared(tree=(r"E:\\Look",))),
