@@ -42,7 +42,8 @@ def test_a_share_is_there_for_whom_it_names_and_goes_with_the_snapshot(fleet, au
         with pytest.raises(WinError):
             read(host, "intern")
         assert fleet.ok("sql01", "snapshot", share(read=[auditor]))["changed"] is False
-        assert fleet.ok("sql01", "snapshot", share(read=["intern"]))["changed"] is True
+        others = share(change=["intern"], full=["Administrators"])
+        assert fleet.ok("sql01", "snapshot", others)["changed"] is True
         with pytest.raises(WinError):
             read(host, auditor)
         assert fleet.ok("sql01", "snapshot", {"name": "exposed", "state": "absent"})["changed"] is True

@@ -21,6 +21,15 @@ COMMON = {
     "Verbose", "Debug", "ErrorAction", "WarningAction", "InformationAction", "ErrorVariable", "WarningVariable",
     "InformationVariable", "OutVariable", "OutBuffer", "PipelineVariable",
 }  # fmt: skip
+PROGRAMS = {
+    "diskshadow.exe", "vssadmin.exe", "robocopy.exe", "whoami.exe", "icacls.exe", "cmd.exe", "mountvol.exe",
+    "net.exe", "forfiles.exe", "schtasks.exe",
+}  # fmt: skip
+# What is asked of cmd: its switches, and how many paths follow them.
+CMD = {
+    "mklink": (["/d"], 2), "rmdir": ([], 1), "mkdir": ([], 1), "rd": (["/s", "/q"], 1), "del": (["/f", "/q"], 1),
+    "move": (["/y"], 2),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +85,6 @@ def test_programs_are_called_by_full_path_with_arguments_that_5_1_keeps(commands
 
 def test_programs_were_started_by_pipelines_and_tasks_alone_with_safe_arguments():
     """Also those of scheduled tasks, whose argument line is the one place where tokens become text."""
-    known = {"diskshadow.exe", "vssadmin.exe", "robocopy.exe", "whoami.exe", "icacls.exe", "cmd.exe"}
     seen = set()
     for path in sorted(WORK.glob("*/traces/*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
@@ -86,16 +94,18 @@ def test_programs_were_started_by_pipelines_and_tasks_alone_with_safe_arguments(
                 continue
             name, arguments = entry["program"].lower(), entry["argv"][1:]
             seen.add(name)
-            assert name in known, entry
+            assert name in PROGRAMS, entry
             assert not [a for a in arguments if not a or '"' in a or re.search(r"[\x00-\x1f]", a)], entry
             if name == "cmd.exe" and arguments[0] == "/c":  # by diskshadow's exec, in a restore with writers
                 (script,) = arguments[1:]
                 assert re.fullmatch(r"[A-Z]:\\Windows\\umbra-vss\\runs\\[0-9a-f]{32}\\restore\.cmd", script), entry
             elif name == "cmd.exe":
+                switches, paths = CMD[arguments[2]]
                 assert arguments[:2] == ["/d", "/c"], entry
-                assert arguments[2:4] == ["mklink", "/d"] or arguments[2] == "rmdir", entry
-                assert len(arguments) == (6 if arguments[2] == "mklink" else 4), entry
-    assert seen == known
+                assert (arguments[3 : 3 + len(switches)], len(arguments)) == (switches, 3 + len(switches) + paths), (
+                    entry
+                )
+    assert seen == PROGRAMS
 
 
 def test_only_programs_take_bare_arguments(commands):

@@ -302,7 +302,7 @@ class Host(RuleBasedStateMachine):
         """What is there is what should be: ours, theirs, and nothing else."""
         assert set(now.shadows) == self.model.shadows(), f"shadow copies: {now.shadows}, not {self.model.kept}"
         shown = {at: shadow for each in self.model.kept for at, shadow in self._shown(each)}
-        seen = {path: shadow for shadow, (_, _, path) in now.shadows.items() if path and path != f"{THEIR_LETTER}\\"}
+        seen = {path: id_ for id_, (_, _, path) in now.shadows.items() if path and id_ not in self.model.foreign}
         wanted = {f"{path}\\": shadow for (kind, path), shadow in shown.items() if kind in NATIVE}
         assert seen == wanted, f"letters and folders: {seen}, not {wanted}"
         device = self.host.vss.store
