@@ -14,8 +14,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 FOUND := .build/ansible_collections/umbra/vss
-# a file's tests stay together; each worker has a fleet of its own
+# a file's tests stay together; each worker has a fleet of its own, and in integration tests they often wait for it
 WORKERS ?= 2
+FLEETS ?= 3
 PYTEST := $(BIN)/python -m pytest
 SPREAD := -n $(WORKERS) --dist loadfile
 EVERY_PIPELINE := tests/integration/test_zz_every_pipeline.py tests/integration/test_zz_jea_role.py
@@ -57,7 +58,7 @@ lab-test: setup
 # The last files read what the laboratories of all the others traced.
 integration: setup
 	@rm -rf .build/tests
-	@$(PYTEST) $(SPREAD) tests/integration $(EVERY_PIPELINE:%=--ignore %)
+	@$(PYTEST) -n $(FLEETS) --dist loadfile tests/integration $(EVERY_PIPELINE:%=--ignore %)
 	@$(PYTEST) $(EVERY_PIPELINE)
 
 # Prints the table, kept in .build; `make test` takes every so manieth step.
