@@ -138,8 +138,7 @@ def test_storage_that_fails_during(fleet):
     assert "VSS_E_INSUFFICIENT_STORAGE" in sentence
 
 
-@pytest.mark.parametrize("event", [25, 33, 35, 36])
-@pytest.mark.parametrize("exposed", [True, False])
+@pytest.mark.parametrize(("event", "exposed"), [(25, False), (33, True), (35, False), (36, True)])
 def test_a_kept_one_that_vanishes_is_made_again_and_the_event_is_named(fleet, event, exposed):
     """Also while it is to be seen: link and letter then show the new one."""
     host = fleet.host("sql01")
