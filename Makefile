@@ -13,6 +13,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RELEASE := .build/release-tools
 FOUND := .build/ansible_collections/umbra/vss
 # a file's tests stay together; each worker has a fleet of its own, and in integration tests they often wait for it
 WORKERS ?= 2
@@ -30,7 +31,7 @@ export MYPY_CACHE_DIR := $(CURDIR)/.build/mypy
 export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build
 
-.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench-lab setup clean
+.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench-lab build release-check setup clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -78,6 +79,27 @@ fuzz: setup
 conformance: setup
 	@CONFORMANCE=write $(PYTEST) lab/tests/conformance
 	@$(PYTEST) tests/conformance
+
+# The artefact for Galaxy, of what is committed.
+build: setup
+	@rm -rf .build/release && mkdir -p .build/release/ansible_collections/umbra/vss
+	@git archive HEAD | tar x -C .build/release/ansible_collections/umbra/vss
+	@$(BIN)/ansible-galaxy collection build --force --output-path .build/release .build/release/ansible_collections/umbra/vss
+
+# What Galaxy and its users ask of a release; everything must pass without a warning.
+release-check: build $(RELEASE)/.ready
+	@cd .build/release/ansible_collections/umbra/vss && export PATH="$(CURDIR)/$(RELEASE)/bin:$$PATH" \
+	    ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.build/release" && \
+	    reuse --root "$(CURDIR)" lint --quiet && antsibull-changelog lint && \
+	    antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self . && \
+	    ansible-lint --offline --quiet && \
+	    GALAXY_IMPORTER_CONFIG="$(CURDIR)/tests/galaxy-importer.cfg" python -m galaxy_importer.main \
+	    "$(CURDIR)"/.build/release/umbra-vss-*.tar.gz
+
+$(RELEASE)/.ready: requirements-release.txt demo/make-venv
+	@PYTHON="$(PYTHON)" demo/make-venv $(RELEASE)
+	@$(RELEASE)/bin/pip install --quiet -r requirements-release.txt
+	@touch $@
 
 setup: $(READY) $(FOUND)
 
