@@ -286,7 +286,7 @@ class Reader:
         if not raw or self._current >= len(self.results):
             return True
         statement, result = self._pipeline.statements[self._current], self.results[self._current]
-        if statement.exit_code and type(raw[-1]) is int:
+        if statement.exit_code and raw[-1].__class__ is int:
             result.exit_code = raw.pop()
         if statement.result == "text":
             result.values.extend(str(value) for value in raw)

@@ -69,7 +69,7 @@ def plain(value: Any) -> Any:
 
 
 def _exact(kind: type, value: Any) -> Any:
-    if type(value) is kind:
+    if value.__class__ is kind:
         return value
     if kind is str:
         return "".join(value)

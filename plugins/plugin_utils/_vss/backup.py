@@ -336,7 +336,7 @@ def _prove(work: Work, progress: Progress) -> tuple[verify.Verified, tuple[Event
     told = [count for count in counts if count is not None]
     if len(told) < len(counts):
         return found, read_events(reply["events"]), None
-    return found, read_events(reply["events"]), (sum(c for c, _ in told), sum(r for _, r in told))
+    return found, read_events(reply["events"]), (sum(pair[0] for pair in told), sum(pair[1] for pair in told))
 
 
 def _finish(work: Work, found: verify.Verified, done: Leftover) -> list[str]:

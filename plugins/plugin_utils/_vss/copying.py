@@ -182,7 +182,8 @@ class Progress:
         told = []
         for job in self.running:
             tail = results.get(f"tail-{job.number}")
-            now = next((str(line).split("\t")[-1].strip() for line in reversed(tail.values if tail else [])), "")
+            lines = reversed(tail.values if tail else [])
+            now = next((str(line).rsplit("\t", maxsplit=1)[-1].strip() for line in lines), "")
             now = now.replace(job.source, job.place.path.rstrip("\\"))  # as its owner knows it, not through our link
             told.append(f"{job.place.path} ({job.files} files, {size(job.bytes)})" + (f", now at {now}" if now else ""))
         return f"Copying {'; '.join(told)}" if told else "Copied"

@@ -109,7 +109,7 @@ def looking(windows: str) -> list[Statement]:
 def holder(reply: Reply) -> Holder | None:
     """Who has the lock, by the answers to `looking`. The name of the file counts, whatever is in it."""
     for told in reply["lock-files"].values:
-        run, dot, _ = str(told.get("FullName", "")).rpartition("\\")[2].partition(".json")
+        run, dot, _more = str(told.get("FullName", "")).rpartition("\\")[2].partition(".json")
         if dot and records.is_run(run):
             return _read(run, [str(text) for text in reply["lock-texts"].values], told.get("LastWriteTimeUtc"))
     return None

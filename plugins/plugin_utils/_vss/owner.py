@@ -98,8 +98,8 @@ def owners(tasks: Iterable[Mapping[str, Any]]) -> dict[str, Owner]:
     """Whose the leases among these tasks are, by the runs they belong to."""
     found: dict[str, Owner] = {}
     for told in tasks:
-        run, lease, _ = str(told.get("TaskName")).partition("-lease")
-        _, known, text = str(told.get("Description") or "").partition(_DESCRIBED)
+        run, lease, _more = str(told.get("TaskName")).partition("-lease")
+        _before, known, text = str(told.get("Description") or "").partition(_DESCRIBED)
         if lease and known:
             with suppress(ValueError, TypeError, AttributeError):
                 found[run] = owner_from(json.loads(text))

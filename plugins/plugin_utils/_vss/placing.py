@@ -126,7 +126,7 @@ def still_renamed(work: Work) -> dict[str, str]:
         return {}
     keys = {f"there-{at}": pair for at, pair in enumerate(asked.items())}
     try:
-        reply = work.run.host.ask(*(verbs.exists(key, long_path(kept)) for key, (_, kept) in keys.items()))
+        reply = work.run.host.ask(*(verbs.exists(key, long_path(kept)) for key, (_path, kept) in keys.items()))
     except HostFailure:
         return asked
     return {path: kept for key, (path, kept) in keys.items() if reply[key].first}

@@ -304,7 +304,7 @@ def compared(pieces: Sequence[Piece], run: Run, existing: str, reply: Reply) -> 
         have: dict[str, int] = {}
         within: dict[str, int] = {}
         if piece.merged:
-            told, _ = _lines(f"have-{piece.number}", job, reply, host)
+            told, _rest = _lines(f"have-{piece.number}", job, reply, host)
             have = {fold(name): number for name, number in verify.listed(told, piece.aim.path).items()}
             within = {fold(name): number for name, number in verify.folders(told, piece.aim.path).items()}
             piece.left = rows[1][2]

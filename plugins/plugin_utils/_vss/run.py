@@ -74,7 +74,7 @@ def retried(do: Callable[[], T]) -> T:
 
     :raises Busy: others change things all the time.
     """
-    for _ in range(_TRIES - 1):
+    for _again in range(_TRIES - 1):
         with suppress(Stale):
             return do()
     try:

@@ -145,13 +145,13 @@ def _shared(volume: Volume, item: Mapping[str, Any], host: str) -> Exposure:
     access = [(right, str(account).strip()) for right in RIGHTS for account in given.get(right) or []]
     if not access:
         raise VssFailure(f"Nobody could use the share {name} on {host}: name accounts in access.read, change or full.")
-    for _, account in access:
+    for _right, account in access:
         if _SID.match(account) or not _ACCOUNT.match(account):
             raise VssFailure(
                 f"{account!r} cannot be let into the share {name} on {host}: name the account or group as the host "
                 "calls it."
             )
-    twice = _twice(account.casefold() for _, account in access)
+    twice = _twice(account.casefold() for _right, account in access)
     if twice:
         raise VssFailure(f"{twice} is to have two rights in the share {name} on {host}: name it once.")
     # By the volume and not by its position, so that what is taken back and what is given never meet in one folder.

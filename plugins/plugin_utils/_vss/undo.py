@@ -286,7 +286,7 @@ def _sayable(path: str) -> bool:
 def _ren(left: Leftover, windows: str) -> list[Action]:
     # One action for each target, not for each file: without its last suffix, the run's mark, a name is the old one.
     marks = {name[len(_last(path)) :] for path, name in left.renamed}
-    folders = dict.fromkeys(_root(path, left.record.changes.get(TARGETS)) for path, _ in left.renamed)
+    folders = dict.fromkeys(_root(path, left.record.changes.get(TARGETS)) for path, _name in left.renamed)
     return [
         ("forfiles", ("/p", folder, *deep, "/m", f"*{mark}", "/c", Quoted("cmd /d /c ren @path @fname")))
         for folder, deep in folders

@@ -91,7 +91,7 @@ def thaw(host: Host, leftovers: Sequence[Leftover]) -> None:
     idle = [name for name in names if (told[f"thaw-{name}"].first or {}).get("LastTaskResult") == _tasks.NEVER_RUN]
     if idle:
         host.act(*(verbs.start_task(f"thaw-{name}", name).tolerant() for name in idle), allow=True)
-    for _ in range(_THAW_READINGS):
+    for _reading in range(_THAW_READINGS):
         told = host.ask(
             *(verbs.task_info(f"thaw-{name}", name).tolerant() for name in names), verbs.pause("tick", 1.0), allow=True
         )

@@ -164,7 +164,7 @@ def pairs(args: Mapping[str, Any], host: str) -> list[tuple[str, str | None]]:
             found.append((str(entry), None))
     if not found:
         raise VssFailure(f"Nothing was named to restore on {host}: paths is empty.")
-    if args.get("destination") and any(to for _, to in found):
+    if args.get("destination") and any(to for _path, to in found):
         raise VssFailure(f"destination and to cannot be used together on {host}: to says by itself where a path goes.")
     return found
 
