@@ -28,7 +28,7 @@ PROGRAMS = {
 # What is asked of cmd: its switches, and how many paths follow them.
 CMD = {
     "mklink": (["/d"], 2), "rmdir": ([], 1), "mkdir": ([], 1), "rd": (["/s", "/q"], 1), "del": (["/f", "/q"], 1),
-    "move": (["/y"], 2),
+    "move": (["/y"], 2), "ren": ([], 2),
 }  # fmt: skip
 
 

@@ -137,12 +137,13 @@ def test_files_that_made_room_get_their_names_back_but_for_those_whose_place_is_
     sent = [text for thing, text in commands(made) if thing is Thing.NAME]
     assert sent[0] == rf"Rename-Item D:\Data\sub\a.txt{mark} a.txt Continue True"
     assert len(sent) == 3
-    assert [line for line in programs(made) if "ren " in line] == [
-        rf'forfiles /p D:\Data /s /m *{mark} /c "cmd /d /c ren @path @fname"',
-        rf'forfiles /p E:\ /m *{mark} /c "cmd /d /c ren @path @fname"',
-    ]
-    strange = replace(made, changes={"targets": [], "renamed": {r"D:\a": "b", r"D:\c": "c*"}})
-    assert not [line for line in programs(strange) if "ren " in line]
+    assert [line for line in programs(made) if " ren " in line] == [
+        rf'cmd /d /c ren "D:\Data\sub\{name}{mark}" "{name}"' for name in ("a.txt", "b & c.txt")
+    ] + [rf'cmd /d /c ren "E:\one.txt{mark}" "one.txt"']
+    strange = {r"D:\a": "b", r"D:\%CMDCMDLINE%&c": "%CMDCMDLINE%&c" + mark}
+    assert not [line for line in programs(replace(made, changes={"renamed": strange})) if " ren " in line]
+    many = {rf"D:\{at}": f"{at}{mark}" for at in range(5000)}
+    assert len([line for line in programs(replace(made, changes={"renamed": many})) if " ren " in line]) == 300
 
 
 def test_a_path_that_cmd_would_change_is_left_to_the_next_run():

@@ -32,8 +32,8 @@ from .restoring import Piece
 from .revert import revert
 from .run import Say, Stale, begin, check, failing, retried
 from .security import strangers
-from .undo import RENAMED, TARGETS
-from .wanted import ACTION, Wish, make_wish, names
+from .undo import RENAMED
+from .wanted import ACTION, TARGETS, Wish, make_wish, names
 
 T = TypeVar("T")
 

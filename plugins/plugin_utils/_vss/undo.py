@@ -10,7 +10,6 @@ when a step fails: what could not be removed is told at the end.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -29,9 +28,8 @@ from .traces import MADE_IDS, MANIFEST
 
 Action = tuple[str, Sequence[str]]  # a program of System32 and its arguments
 
-# In a record's changes: where a restore writes to, and which files it has given another name, with that.
-TARGETS, RENAMED = "targets", "renamed"
-_MARK = re.compile(r"\.before-\d{8}T\d{6}Z")
+RENAMED = "renamed"  # in a record's changes: which files a restore has given another name, with that
+_MOST_NAMES = 300  # that a lease gives back, an action each; the next run gives back all
 
 # Scripts of diskshadow that the lease runs, one command each, so that one that fails does not keep the others from
 # running. Their names put those that take exposures back before those that delete.
@@ -284,24 +282,10 @@ def _sayable(path: str) -> bool:
 
 
 def _ren(left: Leftover, windows: str) -> list[Action]:
-    # One action for each target, not for each file: without its last suffix, the run's mark, a name is the old one.
-    marks = {name[len(_last(path)) :] for path, name in left.renamed}
-    folders = dict.fromkeys(_root(path, left.record.changes.get(TARGETS)) for path, _name in left.renamed)
-    return [
-        ("forfiles", ("/p", folder, *deep, "/m", f"*{mark}", "/c", Quoted("cmd /d /c ren @path @fname")))
-        for folder, deep in folders
-        for mark in sorted(marks)
-        if _sayable(folder) and _MARK.fullmatch(mark)
-    ]
-
-
-def _root(path: str, targets: Any) -> tuple[str, tuple[str, ...]]:
-    """The folder of the restore that a file lies in, and that those below it count, too; else just its own folder."""
-    within = [str(each) for each in targets or () if path.casefold().startswith(f"{each}\\".casefold())]
-    if within:
-        return within[0], ("/s",)
-    above = parent(path)
-    return (above if "\\" in above else f"{above}\\"), ()
+    # Never by a mask: cmd expands %...% in a file's name, and anybody may have put one there that the mask matches.
+    pairs = [(join(parent(path), name), _last(path)) for path, name in left.renamed]
+    sayable = [(kept, name) for kept, name in pairs if _sayable(kept) and _sayable(name)]
+    return [_cmd("ren", Quoted(kept), Quoted(name)) for kept, name in sayable[:_MOST_NAMES]]
 
 
 def _add_storage(left: Leftover, windows: str) -> list[Action]:

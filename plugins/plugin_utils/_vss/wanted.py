@@ -17,9 +17,9 @@ from .owner import this_process
 from .paths import BadPath, Place, below_destination, no_overlap, normal
 from .planning import check_name
 from .records import state_folder
-from .undo import TARGETS
 
 ACTION = "restore"
+TARGETS = "targets"  # in a record's changes: where a restore writes to
 
 # Which files robocopy chooses, by what becomes of those that are there already ("robocopy" in the Windows Commands
 # documentation, file selection options): it copies what is missing, newer, older and changed unless it is told not to.
