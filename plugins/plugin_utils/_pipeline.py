@@ -119,10 +119,10 @@ OPENING = Command("Start-Sleep", {"Milliseconds": 0})
 EXIT_CODE = Command("Get-Variable", {"Name": "LASTEXITCODE", "ValueOnly": True, "ErrorAction": "SilentlyContinue"})
 
 
-def compose(statements: Sequence[Statement], token: str = "") -> list[list[Command]]:
+def compose(statements: Sequence[Statement], token: str = "", numbered: bool = False) -> list[list[Command]]:
     """The statements of one pipeline: the opening one, then each with its exit code and its sentinel.
 
-    token: what the sentinels begin with; a new one by default.
+    token: what the sentinels say; a new one by default. numbered: and the number of their statement.
     """
     token = token or new_token()
     batch = [[OPENING]]
@@ -130,7 +130,7 @@ def compose(statements: Sequence[Statement], token: str = "") -> list[list[Comma
         batch.append(statement.sent())
         if statement.exit_code:
             batch.append([EXIT_CODE])
-        batch.append([Command("Write-Output", {"InputObject": sentinel(token, number)})])
+        batch.append([Command("Write-Output", {"InputObject": sentinel(token, number if numbered else None)})])
     return batch
 
 
@@ -139,21 +139,26 @@ def new_token() -> str:
     return f"umbra-{uuid.uuid4()}"
 
 
-def sentinel(token: str, number: int) -> str:
-    """The text that closes statement `number`."""
-    return f"{token}:{number}"
+def sentinel(token: str, number: int | None = None) -> str:
+    """The text that closes a statement."""
+    return token if number is None else f"{token}:{number}"
 
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Statements under one token, ready to be sent and to be read."""
+    """Statements under one token, ready to be sent and to be read.
+
+    numbered: each sentinel says which statement it closes. Without that all are the same, which costs next to nothing
+    to send, and are counted: enough as long as the answer is read from its beginning without a gap.
+    """
 
     statements: tuple[Statement, ...]
     token: str = field(default_factory=new_token)
+    numbered: bool = False
 
     def batch(self) -> list[list[Command]]:
         """See `compose`."""
-        return compose(self.statements, self.token)
+        return compose(self.statements, self.token, self.numbered)
 
     def reader(self) -> Reader:
         """A fresh reader of this pipeline's answer."""
@@ -253,14 +258,13 @@ class Reader:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self._sentinels = {sentinel(pipeline.token, n): n for n in range(len(pipeline.statements))}
         self._current = 0
         self._raw: list[Any] = []
         self.results = [Result(statement.key) for statement in pipeline.statements]
 
     def output(self, value: Any) -> Result | None:
         """Take one output; the result it completes, if it does."""
-        number = self._sentinels.get(value) if isinstance(value, str) else None
+        number = self._closed_by(value)
         if number is None:
             self._raw.append(value)
             return None
@@ -279,6 +283,16 @@ class Reader:
         """No more will come; failure: the record of state Failed."""
         self._close()
         return Reply(self.results, failure, seconds)
+
+    def _closed_by(self, value: Any) -> int | None:
+        """The statement that this output is the sentinel of, if it is one."""
+        token = self._pipeline.token
+        if not isinstance(value, str) or not value.startswith(token):
+            return None
+        numbers = range(self._current, len(self.results))
+        if not self._pipeline.numbered:
+            return next(iter(numbers), None) if value == token else None
+        return next((number for number in numbers if value == sentinel(token, number)), None)
 
     def _close(self) -> bool:
         """Give what has gathered to the current statement's result; False when it could not be read."""

@@ -16,17 +16,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
-from ._lean import travelling_light
+from ._clixml import create_pipeline, sending
 from ._meter import Counters
 from ._pipeline import ConnectionLost, HostFailure, Pipeline, Reader, Reply, Result, Statement
 from ._riders import Rider, Trouble, trouble
-from ._translate import host_error, plain_value, wire_value
+from ._translate import host_error, plain_value
 
 __all__ = ["Carrier", "Refused"]
 
-# Later versions add five properties to every command, about streams to be merged, which are optional and which nothing
-# here uses ([MS-PSRP] 2.2.3.12). Without them a command is shorter by half.
-_LEAN = "2.1"
 # Seconds to wait before asking for answers: statements answer one by one, and what has gathered comes in one request
 # instead of many. A host that took long to take the commands is slow to run them, too.
 _GATHER_LEAST, _GATHER_MOST = 0.1, 0.8
@@ -142,12 +139,13 @@ class Carrier:
         self._unfinished = None
         self._pool.pipelines.pop(shell.id, None)
         reply = reader.end(talk.failure, time.monotonic() - began)
-        if talk.doubtful and reply.failure is None and reply.first_incomplete() is not None:
+        if talk.doubtful and reply.first_incomplete() is not None:  # so it is not known which sentinels were lost
             raise _Lost(Trouble("a part of its answer was lost"), shell)
         return reply
 
     def _follow(self, statements: Sequence[Statement]) -> Generator[Result, None, None]:
-        pipeline = Pipeline(tuple(statements))
+        # each result is handed over at once, also when a part of the answer was lost before it
+        pipeline = Pipeline(tuple(statements), numbered=True)
         reader = pipeline.reader()
         shell = self._begin(pipeline)
         talk = _Talk(shell, reader)
@@ -180,21 +178,14 @@ class Carrier:
             return self._invoke(pipeline)
 
     def _invoke(self, pipeline: Pipeline) -> Any:
-        from pypsrp.complex_objects import Command  # noqa: PLC0415 - may be missing
-        from pypsrp.powershell import PowerShell  # noqa: PLC0415
+        from pypsrp.powershell import PowerShell  # noqa: PLC0415 - may be missing
 
-        shell = PowerShell(self._pool)
-        for statement in pipeline.batch():
-            for command in statement:
-                shell.add_command(Command(command.name, protocol_version=_LEAN, is_script=False))
-                for name, value in command.parameters.items():
-                    shell.add_parameter(name, wire_value(value))
-                for value in command.arguments:
-                    shell.add_argument(wire_value(value))
-            shell.add_statement()
+        statements = pipeline.batch()
+        message, shell = create_pipeline(statements), PowerShell(self._pool)
+        shell.add_cmdlet(statements[0][0].name)  # pypsrp sends no pipeline that it holds for empty
         try:
-            with travelling_light(self._pool):
-                shell.begin_invoke(remote_stream_options=0)
+            with sending(self._pool, message):
+                shell.begin_invoke()
         except Exception as exc:
             raise self._understood(exc, shell) from exc
         return shell

@@ -10,7 +10,7 @@ from typing import Any
 
 from ._pipeline import U64, HostError
 
-__all__ = ["host_error", "plain", "plain_value", "wire_value"]
+__all__ = ["host_error", "plain", "plain_value"]
 
 # System.Management.Automation.ErrorCategory, in the order of its numbers.
 _CATEGORIES = (
@@ -74,22 +74,6 @@ def _exact(kind: type, value: Any) -> Any:
     if kind is str:
         return "".join(value)
     return kind.__new__(kind, value)
-
-
-def wire_value(value: Any) -> Any:
-    """A plain value as pypsrp sends it: it writes every int as 32 bits, and a longer one is never answered."""
-    from pypsrp.serializer import TaggedValue  # noqa: PLC0415 - may be missing
-
-    value = plain(value)
-    if isinstance(value, U64):
-        return TaggedValue("U64", int(value))
-    if isinstance(value, int) and not isinstance(value, bool) and not -(2**31) <= value < 2**31:
-        return TaggedValue("U64" if value >= 2**63 else "I64", value)
-    if isinstance(value, list):
-        return [wire_value(item) for item in value]
-    if isinstance(value, dict):
-        return {key: wire_value(item) for key, item in value.items()}
-    return value
 
 
 def plain_value(value: Any) -> Any:

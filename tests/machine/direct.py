@@ -36,7 +36,6 @@ from ansible_collections.umbra.vss.plugins.plugin_utils._pipeline import (
     Result,
     Statement,
     Unsendable,
-    sentinel,
 )
 from ansible_collections.umbra.vss.plugins.plugin_utils._translate import host_error, plain, plain_value
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss import owner
@@ -224,11 +223,11 @@ class DirectRunner:
     def _through(self, pipeline: Pipeline, statements: int | None = None) -> Reply:
         """Run a pipeline; after so many statements it is stopped, as that of a session that ends."""
         reader, stop, done = pipeline.reader(), threading.Event(), threading.Event()
-        last = None if statements is None else sentinel(pipeline.token, min(statements, len(pipeline.statements)) - 1)
+        left = itertools.count(min(statements or 0, len(pipeline.statements)) - 1, -1)
         ended: list[BaseException] = []
 
         def cut(value: Any) -> None:
-            if last is not None and value == last:
+            if statements is not None and value == pipeline.token and next(left) == 0:
                 stop.set()
 
         def work() -> None:

@@ -34,8 +34,12 @@ def answer(pipeline, *outputs):
         if isinstance(output, HostError):
             reader.error(output)
         else:
-            reader.output(f"{pipeline.token}:{output}" if type(output) is int else output)
+            reader.output(sentinel(pipeline, output) if type(output) is int else output)
     return reader
+
+
+def sentinel(pipeline, number):
+    return f"{pipeline.token}:{number}" if pipeline.numbered else pipeline.token
 
 
 class TestComposing:
@@ -48,6 +52,10 @@ class TestComposing:
             ["Get-Item", "Out-Null"],
             ["Write-Output"],
         ]
+        assert [one[-1].parameters.get("InputObject") for one in batch] == [None, None, "T", None, "T"]
+
+    def test_sentinels_can_be_numbered(self):
+        batch = compose([statement("a"), statement("b")], "T", numbered=True)
         assert [one[-1].parameters.get("InputObject") for one in batch] == [None, None, "T:0", None, "T:1"]
 
     def test_an_exit_code_is_read_right_after_its_program(self):
@@ -100,7 +108,7 @@ class TestReading:
     def test_the_exit_code_is_the_last_number_and_no_value(self):
         pipeline = Pipeline((Statement("p", (Command("x.exe", program=True),), exit_code=True),))
         reader = pipeline.reader()
-        for output in ('["one","two"]', 3, f"{pipeline.token}:0"):
+        for output in ('["one","two"]', 3, pipeline.token):
             reader.output(output)
         result = reader.end()["p"]
         assert (result.values, result.exit_code) == (["one", "two"], 3)
@@ -108,7 +116,7 @@ class TestReading:
     def test_a_program_that_prints_numbers_keeps_them(self):
         pipeline = Pipeline((Statement("p", (Command("x.exe", program=True),), "text", exit_code=True),))
         reader = pipeline.reader()
-        for output in ("12", "13", 0, f"{pipeline.token}:0"):
+        for output in ("12", "13", 0, pipeline.token):
             reader.output(output)
         result = reader.end()["p"]
         assert (result.values, result.exit_code) == (["12", "13"], 0)
@@ -117,7 +125,7 @@ class TestReading:
         pipeline = Pipeline((statement("a"), statement("b")))
         reader = pipeline.reader()
         assert reader.output('"early"') is None
-        early = reader.output(f"{pipeline.token}:0")
+        early = reader.output(pipeline.token)
         assert early is not None
         assert (early.key, early.first) == ("a", "early")
 
@@ -126,6 +134,11 @@ class TestReading:
         reply = answer(pipeline, "<html>", 0).end()
         assert not reply["a"].complete
         assert "not JSON" in reply["a"].errors[0].message
+
+    def test_a_numbered_sentinel_closes_its_own_statement_and_not_the_next(self):
+        pipeline = Pipeline((statement("a"), statement("b")), numbered=True)
+        reply = answer(pipeline, '"lost with its sentinel"', '"x"', 1).end()
+        assert [reply["a"].complete, reply["b"].complete] == [False, True]
 
     def test_output_that_only_looks_like_a_sentinel_is_output(self):
         pipeline = Pipeline((statement("a", result="text"),))
