@@ -41,6 +41,13 @@ _TOLD = (
 _LAST_USED: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
 
+# Ansible makes a process for each host, and each would read the client library anew. It is read here, once for all of
+# them, while Ansible looks at the action; where it is missing, `open_runner` says so.
+for _module in ("pypsrp.powershell", "pypsrp.wsman"):
+    with suppress(ImportError):
+        import_module(_module)
+
+
 class Unusable(HostFailure):
     """The connection is not one that can be used; the text is one sentence that says what to do."""
 

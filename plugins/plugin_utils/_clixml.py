@@ -11,11 +11,11 @@ client library would write several times as much, and take ten times as long for
 from __future__ import annotations
 
 import base64
+import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Union
-from xml.sax.saxutils import escape
 
 from ._pipeline import U64, Command, Unsendable
 
@@ -98,7 +98,7 @@ def _list(name: str, items: Sequence[_Object]) -> tuple[str, _Object]:
 
 
 def _text(value: str) -> str:
-    return escape(_ESCAPED.sub(_escape, value))
+    return html.escape(_ESCAPED.sub(_escape, value), quote=False)
 
 
 def _escape(found: re.Match[str]) -> str:

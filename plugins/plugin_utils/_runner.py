@@ -17,6 +17,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from ._clixml import create_pipeline, sending
+from ._error_records import reading_errors
 from ._meter import Counters
 from ._pipeline import ConnectionLost, HostFailure, Pipeline, Reader, Reply, Result, Statement
 from ._riders import Rider, Trouble, trouble
@@ -61,6 +62,7 @@ class Carrier:
         self.name = name
         self.counters = counters or Counters()
         self._pool = pool
+        reading_errors(pool)
         self._rider = rider
         self._renewed = renewed
         self._leave = leave
@@ -269,6 +271,7 @@ class Carrier:
         except Exception as exc:
             raise self._understood(exc, None) from exc
         self._pool = new
+        reading_errors(new)
         if self._renewed is not None:
             self._renewed(new)
 

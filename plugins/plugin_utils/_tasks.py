@@ -8,10 +8,10 @@ A task's argument line is the one place where arguments become text: `argument_l
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
 from ._pipeline import Command, Statement, Unsendable
 
@@ -22,6 +22,10 @@ RUNNING, NEVER_RUN = 267009, 267011
 SYSTEM = "S-1-5-18"
 
 _TASK_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+
+
+def _xml(text: str) -> str:
+    return html.escape(text, quote=False)  # not xml.sax.saxutils, which takes in an HTTP client with it
 
 
 def _task(name: str) -> dict[str, Any]:
@@ -104,8 +108,8 @@ def _action(exe: str, args: Sequence[str]) -> str:
     if not re.match(r"^[A-Za-z]:\\", exe):
         raise Unsendable(f"a task's program is named by its full path, not as {exe!r}")
     quoted(exe)
-    arguments = f"<Arguments>{escape(argument_line(args))}</Arguments>" if args else ""
-    return f"<Exec><Command>{escape(exe)}</Command>{arguments}</Exec>"
+    arguments = f"<Arguments>{_xml(argument_line(args))}</Arguments>" if args else ""
+    return f"<Exec><Command>{_xml(exe)}</Command>{arguments}</Exec>"
 
 
 def _duration(seconds: int) -> str:
@@ -153,7 +157,7 @@ def task_xml(
     told = "".join(f"<{name}>{value}</{name}>" for name, value in settings.items())
     return (
         '<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">'
-        f"<RegistrationInfo><Author>umbra.vss</Author><Description>{escape(description)}</Description></RegistrationInfo>"
+        f"<RegistrationInfo><Author>umbra.vss</Author><Description>{_xml(description)}</Description></RegistrationInfo>"
         f"<Triggers>{trigger}</Triggers>"
         f'<Principals><Principal id="Author"><UserId>{SYSTEM}</UserId><RunLevel>HighestAvailable</RunLevel></Principal>'
         f'</Principals><Settings>{told}</Settings><Actions Context="Author">'

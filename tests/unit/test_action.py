@@ -228,7 +228,7 @@ class TestConnections:
     def test_a_psrp_connection_is_left_as_it_was_found(self):
         transport = SimpleNamespace(endpoint="http://sql01", encryption=None, session=None)
         wsman = SimpleNamespace(transport=transport, operation_timeout=120)
-        pool = SimpleNamespace(connection=wsman, state=2)
+        pool = SimpleNamespace(connection=wsman, state=2, _fragmenter=SimpleNamespace(serializer=None))
 
         class Connection:
             transport, become, runspace = "psrp", None, pool

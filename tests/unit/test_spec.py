@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.plugins.loader import fragment_loader
+from ansible.utils.plugin_docs import get_docstring
 from ansible_collections.umbra.vss.plugins.plugin_utils import _spec
+from ansible_collections.umbra.vss.plugins.plugin_utils._translate import plain
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.yml"))
@@ -32,10 +35,20 @@ def test_the_action_group_holds_every_module():
     assert sorted(runtime["action_groups"]["vss"]) == MODULES
 
 
+def documented(module):
+    """A module's documentation as Ansible's own reader gives it."""
+    path = str(ROOT / "plugins" / "modules" / f"{module}.yml")
+    return get_docstring(path, fragment_loader, collection_name="umbra.vss", plugin_type="module")[0]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_options_are_read_as_ansible_reads_them(module):
+    assert spec(module) == _spec.argument_spec(plain(documented(module)["options"]))
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_says_the_same_about_itself(module):
-    path = str(ROOT / "plugins" / "modules" / f"{module}.yml")
-    doc = _spec.get_docstring(path, _spec.fragment_loader, collection_name="umbra.vss", plugin_type="module")[0]
+    doc = documented(module)
     support = {name: told["support"] for name, told in doc["attributes"].items()}
     assert support["check_mode"] == "full"
     assert support["async"] == "none"
