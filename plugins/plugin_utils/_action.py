@@ -39,6 +39,11 @@ class VssAction(ActionBase):  # type: ignore[misc]  # Ansible has no type hints 
     _supports_async = False
     _requires_connection = True
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Read the options once, where Ansible looks at the action, and not in the process that it makes for each host."""
+        super().__init_subclass__(**options)
+        _spec.prepare(cls.__module__.rsplit(".", 1)[-1])
+
     @abstractmethod
     def plan(self, host: Host, args: dict[str, Any], check: bool) -> dict[str, Any]:
         """Do the module's work.

@@ -151,11 +151,12 @@ class _Writer:
         self._look(whole)
 
     def _look(self, each: _Object) -> None:
-        if each.key in self._seen:
-            self._twice.add(each.key)
+        key = each.key
+        if key in self._seen:
+            self._twice.add(key)
             return
-        if len(each.key) >= _WORTH_IT:
-            self._seen.add(each.key)
+        if len(key) >= _WORTH_IT:
+            self._seen.add(key)
         for part in each.parts:
             if not isinstance(part, str):
                 self._look(part[1])

@@ -17,7 +17,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ._translate import plain
 
-__all__ = ["Checked", "argument_spec", "check", "read"]
+__all__ = ["Checked", "argument_spec", "check", "prepare", "read"]
 
 COLLECTION = "umbra.vss"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -54,6 +54,12 @@ def read(module: str) -> Mapping[str, Mapping[str, Any]]:
         found = import_module(f"...doc_fragments.{file}", __name__).ModuleDocFragment
         options |= _parsed(getattr(found, variable.upper() or "DOCUMENTATION")).get("options") or {}
     return options
+
+
+def prepare(module: str) -> None:
+    """Read a module's options ahead of time, if there is such a module."""
+    if (_MODULES / f"{module}.yml").is_file():
+        read(module)
 
 
 def _parsed(text: str) -> dict[str, Any]:
