@@ -40,7 +40,7 @@ class VssAction(ActionBase):  # type: ignore[misc]  # Ansible has no type hints 
     _requires_connection = True
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Read the options once, where Ansible looks at the action, and not in the process that it makes for each host."""
+        """Read the options where Ansible looks at the action, not in the process that it makes for each host."""
         super().__init_subclass__(**options)
         _spec.prepare(cls.__module__.rsplit(".", 1)[-1])
 
