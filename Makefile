@@ -31,7 +31,7 @@ export MYPY_CACHE_DIR := $(CURDIR)/.build/mypy
 export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build
 
-.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench-lab build release-check setup clean
+.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench-lab build release-check docs setup clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -95,6 +95,12 @@ release-check: build $(RELEASE)/.ready
 	    ansible-lint --offline --quiet && \
 	    GALAXY_IMPORTER_CONFIG="$(CURDIR)/tests/galaxy-importer.cfg" python -m galaxy_importer.main \
 	    "$(CURDIR)"/.build/release/umbra-vss-*.tar.gz
+
+# The documentation site, .build/docs/build/html/index.html, without a warning and without a reference that leads nowhere.
+docs: setup $(RELEASE)/.ready
+	@$(BIN)/python docs/tables.py
+	@PATH="$(CURDIR)/$(RELEASE)/bin:$$PATH" $(RELEASE)/bin/python docs/build_site.py .build/docs
+	@echo ".build/docs/build/html/index.html"
 
 $(RELEASE)/.ready: requirements-release.txt demo/make-venv
 	@PYTHON="$(PYTHON)" demo/make-venv $(RELEASE)

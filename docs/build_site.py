@@ -36,9 +36,14 @@ html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_title = project
 """
-# Columns of options are as wide as they need, and long names in tables may be broken.
+# The theme has a table of contents beside every page; those in the pages, made for Ansible's own theme, are hidden.
 _STYLE = """\
-article table td code, article table td p { overflow-wrap: anywhere; }
+article nav.contents, article div.contents { display: none; }
+article h1 { font-size: 1.9em; }
+article h2 { font-size: 1.5em; }
+article h3 { font-size: 1.2em; }
+article table.docutils td:first-child { overflow-wrap: anywhere; }
+@media (max-width: 46em) { article table.docutils:not(.ansible-option-table) { min-width: 38em; } }
 """
 
 
