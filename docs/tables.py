@@ -61,40 +61,41 @@ def _events() -> str:
     return _table(("Event", "What it means", "Shadow copies may be lost"), "10 60 30", rows)
 
 
+_ABOUT = (
+    "A failed task ends its message with the code that Windows gave, what it means, and what to do. These are the "
+    "tables that the modules themselves use. A code that is not here is told as a number, with the advice to look at "
+    "the VSS and volsnap events of that time on the host.",
+    "*Wait*: somebody else is at work; the modules wait for that by themselves, within :literal:`timeout`. *Try "
+    "later*: load or chance; a later run may well succeed. *Put right*: something on the host has to be repaired or "
+    "changed first. *Ask otherwise*: what was asked for cannot be had.",
+)
+
+
 def error_codes() -> str:
     """guide_error_codes.rst: every code that the collection knows, and the events of volsnap."""
-    return (
-        "\n\n".join(
-            (
-                _HEAD + "\n.. _ansible_collections.umbra.vss.docsite.guide_error_codes:",
-                _title("Codes and events of VSS", "="),
-                "A failed task ends its message with the code that Windows gave, what it means, and what to do. These "
-                "are the tables that the modules themselves use. A code that is not here is told as a number, with the "
-                "advice to look at the VSS and volsnap events of that time on the host.",
-                "*Wait*: somebody else is at work; the modules wait for that by themselves, within :literal:`timeout`. "
-                "*Try later*: load or chance; a later run may well succeed. *Put right*: something on the host has to "
-                "be repaired or changed first. *Ask otherwise*: what was asked for cannot be had.",
-                ".. contents::\n   :local:\n   :depth: 1",
-                _title("HRESULTs of VSS", "-"),
-                "From diskshadow, from writers, and in events of the source VSS.",
-                _codes(errors.HRESULTS, True),
-                _title("Making a shadow copy through CIM", "-"),
-                "Return codes of :literal:`Win32_ShadowCopy.Create`, which clients use.",
-                _codes(errors.RETURN_CODES, False),
-                _title("Reverting a volume", "-"),
-                "Return codes of :literal:`Win32_ShadowCopy.Revert`.",
-                _codes(errors.REVERT_CODES, False),
-                _title("Making a storage area", "-"),
-                "Return codes of :literal:`Win32_ShadowStorage.Create`.",
-                _codes(errors.STORAGE_CODES, False),
-                _title("Events of volsnap", "-"),
-                "From the System log. :ansplugin:`umbra.vss.info#module` returns them as :literal:`events`, with the "
-                "number as :literal:`id` and this text as :literal:`meaning`.",
-                _events(),
-            )
-        )
-        + "\n"
+    parts = (
+        _HEAD + "\n.. _ansible_collections.umbra.vss.docsite.guide_error_codes:",
+        _title("Codes and events of VSS", "="),
+        *_ABOUT,
+        ".. contents::\n   :local:\n   :depth: 1",
+        _title("HRESULTs of VSS", "-"),
+        "From diskshadow, from writers, and in events of the source VSS.",
+        _codes(errors.HRESULTS, True),
+        _title("Making a shadow copy through CIM", "-"),
+        "Return codes of :literal:`Win32_ShadowCopy.Create`, which clients use.",
+        _codes(errors.RETURN_CODES, False),
+        _title("Reverting a volume", "-"),
+        "Return codes of :literal:`Win32_ShadowCopy.Revert`.",
+        _codes(errors.REVERT_CODES, False),
+        _title("Making a storage area", "-"),
+        "Return codes of :literal:`Win32_ShadowStorage.Create`.",
+        _codes(errors.STORAGE_CODES, False),
+        _title("Events of volsnap", "-"),
+        "From the System log. :ansplugin:`umbra.vss.info#module` returns them as :literal:`events`, with the number as "
+        ":literal:`id` and this text as :literal:`meaning`.",
+        _events(),
     )
+    return "\n\n".join(parts) + "\n"
 
 
 PAGES: dict[str, Callable[[], str]] = {"guide_error_codes.rst": error_codes}
