@@ -4,6 +4,7 @@
 #   make demo    back up a fleet of live Windows servers (the laboratory's) and prove the copies
 #   make test    everything that is checked, fast checks first
 #   make crash   the crash table: every step of every transaction, times all that can befall it
+#   make bench   what actions cost, beside what other modules send for the same job
 #   make declarations   500 sequences of declared snapshots, whatever others and Windows do meanwhile
 #
 # Both make their own virtual environment in .venv and put the collection where Ansible finds it, below .build.
@@ -31,7 +32,7 @@ export MYPY_CACHE_DIR := $(CURDIR)/.build/mypy
 export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build
 
-.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench-lab build release-check docs setup clean
+.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench bench-lab build release-check docs setup clean
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -92,7 +93,7 @@ release-check: build $(RELEASE)/.ready
 	    ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.build/release" && \
 	    reuse --root "$(CURDIR)" lint --quiet && antsibull-changelog lint && \
 	    antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self . && \
-	    ansible-lint --offline --quiet && \
+	    ansible-lint --offline -q && \
 	    GALAXY_IMPORTER_CONFIG="$(CURDIR)/tests/galaxy-importer.cfg" python -m galaxy_importer.main \
 	    "$(CURDIR)"/.build/release/umbra-vss-*.tar.gz
 
@@ -120,6 +121,14 @@ $(READY): requirements.txt requirements-dev.txt lab/pyproject.toml demo/make-ven
 # What the laboratory costs on this machine, beside what it may cost.
 bench-lab: setup
 	@$(BIN)/python lab/bench/run.py --json .build/bench-lab.json
+
+# What actions cost, beside what other people's modules send for the same job; QUICK=1 for small fleets and one round.
+bench: setup .build/bench-collections
+	@$(BIN)/python tests/bench/run.py .build/bench $(if $(QUICK),--quick)
+
+.build/bench-collections: requirements-bench.txt tests/bench/others.py
+	@$(BIN)/pip install --quiet -r requirements-bench.txt
+	@rm -rf $@ && $(BIN)/python tests/bench/others.py $@
 
 clean:
 	rm -rf .build .venv
