@@ -25,13 +25,12 @@ from psrpcore import types
 from psrpcore._crypto import PSRemotingCrypto
 
 from vsslab.engine.errors import ErrorInfo, PipelineFailed, PipelineStopped
-from vsslab.wire import fragments
+from vsslab.wire import fragments, pipelines
 
 Event = psrpcore.PSRPEvent[Any, Any]
 Post = Callable[[int, "uuid.UUID | None", bytes], None]
 _MOST_CACHED = 8192  # bytes of an opening message that is remembered
 _OPENING = frozenset({types.PSRPMessageType.SessionCapability, types.PSRPMessageType.InitRunspacePool})
-_MERGES_NEEDED = frozenset({"MergeMyResult", "MergeToResult", "MergePreviousResults"})  # by psrpcore; others may lack
 _AS_IT_IS = re.compile(r"[\x20-\x5e\x60-\x7e\xa0-\ud7ff\ue000-\ufffd]*")  # text that CLIXML does not escape (_xHHHH_)
 
 
@@ -97,16 +96,18 @@ class Pool(psrpcore.ServerRunspacePool):
             super()._change_state(state, error, emit)
 
     def _process_message(self, message: psrpcore._payload.PSRPMessage) -> Event:
-        """As psrpcore does; but opening messages that are equal are read once, and pipelines without their padding."""
+        """As psrpcore does; but opening messages that are equal are read once, and ordinary pipelines at once."""
         kind, content = message.message_type, None
         if kind in _OPENING and len(message.data) <= _MOST_CACHED:
             content = _opening(message.data)
         elif kind is types.PSRPMessageType.CreatePipeline:
+            element = ElementTree.fromstring(message.data)  # noqa: S314 - the message was looked at before
+            found = pipelines.read(element, self._cipher)
+            if found is not None and message.pipeline_id in self.pipeline_table:
+                self.pipeline_table[message.pipeline_id].metadata = found
+                return psrpcore.PSRPEvent.create(kind, None, message.runspace_pool_id, message.pipeline_id)
             content = types.deserialize(
-                _lean(ElementTree.fromstring(message.data)),  # noqa: S314 - the message was looked at before
-                self._cipher,
-                our_capability=self.our_capability,
-                their_capability=self.their_capability,
+                element, self._cipher, our_capability=self.our_capability, their_capability=self.their_capability
             )
         else:
             return super()._process_message(message)
@@ -236,28 +237,3 @@ def plain_record(text: str, identifier: str, category: types.ErrorCategory) -> t
         CategoryInfo=types.ErrorCategoryInfo(Category=category, Reason="NotSupportedException"),
         FullyQualifiedErrorId=identifier,
     )
-
-
-def _lean(pipeline: ElementTree.Element) -> ElementTree.Element:
-    """A CREATE_PIPELINE without what is most of it: eight enumerations a command that say that nothing is merged.
-
-    Left alone when one of them says something else, or when objects refer to each other.
-    """
-    merges = [
-        (members, each)
-        for members in pipeline.iter("MS")
-        if members.find("*[@N='IsScript']") is not None
-        for each in members
-        if each.get("N", "").startswith("Merge")
-    ]
-    if pipeline.find(".//Ref") is not None or any(each.findtext("I32") != "0" for _, each in merges):
-        return pipeline
-    for members, each in merges:
-        if each.get("N") in _MERGES_NEEDED:
-            name = each.get("N", "")
-            each.clear()
-            each.tag, each.text = "I32", "0"
-            each.set("N", name)
-        else:
-            members.remove(each)
-    return pipeline

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, umbra contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads pipelines of ordinary commands (CREATE_PIPELINE, [MS-PSRP] 2.2.2.10) without making objects of their parts.
+
+psrpcore makes an object with properties of every command, parameter and enumeration, which is most of what a pipeline
+of many commands costs a host.  Only values become psrpcore's objects here.  Whatever is not of the ordinary kind is
+left to psrpcore, which knows what is wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from xml.etree.ElementTree import Element
+
+import psrpcore
+from psrpcore import types
+from psrpcore._crypto import PSRemotingCrypto
+
+_MERGES = ("MergeMyResult", "MergeToResult", "MergePreviousResults")
+_MORE_MERGES = ("MergeError", "MergeWarning", "MergeVerbose", "MergeDebug", "MergeInformation")
+
+
+class _UnusualError(Exception):
+    """The message has a form that psrpcore shall read."""
+
+
+def read(message: Element, cipher: PSRemotingCrypto) -> psrpcore.PowerShell | None:
+    """The pipeline of a message, None when it is of an unusual form."""
+    try:
+        return _Reader(message, cipher).pipeline(message)
+    except (_UnusualError, KeyError, ValueError):
+        return None
+
+
+class _Reader:
+    """One message, whose references are looked up."""
+
+    def __init__(self, message: Element, cipher: PSRemotingCrypto) -> None:
+        self._cipher = cipher
+        self._targets: dict[int, Element] = {}
+        self._members: dict[int, dict[str, Element]] = {}
+        self._values: dict[int, Any] = {}
+        numbered: dict[str, Element] = {}
+        for each in message.iter():  # as in the text: a reference is to what was there before
+            if each.tag == "Ref":
+                self._targets[id(each)] = numbered[each.attrib["RefId"]]
+            elif each.tag == "Obj" and "RefId" in each.attrib:
+                numbered[each.attrib["RefId"]] = each
+
+    def pipeline(self, message: Element) -> psrpcore.PowerShell:
+        """The whole; raises _UnusualError, KeyError for what is missing, and ValueError."""
+        whole = self._of(message)
+        shell = self._of(whole["PowerShell"])
+        for name in ("ApartmentState", "RemoteStreamOptions", "HostInfo"):
+            _ = whole[name]
+        if self._flag(whole["IsNested"]) or self._flag(shell["IsNested"]) or shell["History"].tag != "Nil":
+            raise _UnusualError
+        made = psrpcore.PowerShell(
+            add_to_history=self._flag(whole["AddToHistory"]),
+            no_input=self._flag(whole["NoInput"]),
+            redirect_shell_error_to_out=self._flag(shell["RedirectShellErrorOutputPipe"]),
+        )
+        several = shell.get("ExtraCmds")
+        statements = [shell["Cmds"]] if several is None or several.tag == "Nil" else [
+            self._of(each)["Cmds"] for each in self._items(several)
+        ]  # fmt: skip
+        for statement in statements:
+            made.commands.extend(self._command(each) for each in self._items(statement))
+            made.commands[-1].end_of_statement = True
+        return made
+
+    def _command(self, element: Element) -> psrpcore.Command:
+        told = self._of(element)
+        scope = told["UseLocalScope"]
+        made = psrpcore.Command(
+            self._text(told["Cmd"]),
+            is_script=self._flag(told["IsScript"]),
+            use_local_scope=None if scope.tag == "Nil" else self._flag(scope),
+        )
+        my, to, previous = (self._number(told[name]) for name in _MERGES)
+        if any(self._number(told[name]) for name in _MORE_MERGES if name in told) or previous not in (0, 3):
+            raise _UnusualError
+        made._merge_my, made._merge_to = types.PipelineResultTypes(my), types.PipelineResultTypes(to)
+        made.merge_unclaimed = bool(previous)
+        for each in self._items(told["Args"]):
+            argument = self._of(each)
+            name = argument["N"]
+            made.parameters.append((None if name.tag == "Nil" else self._text(name), self._value(argument["V"])))
+        return made
+
+    def _of(self, element: Element) -> dict[str, Element]:
+        """The extended properties of an object, those that are references looked up."""
+        found = self._members.get(id(element))
+        if found is None:
+            members = element.find("MS") if element.tag == "Obj" else None
+            if members is None:
+                raise _UnusualError
+            found = {each.attrib["N"]: self._targets.get(id(each), each) for each in members}
+            self._members[id(element)] = found
+        return found
+
+    def _items(self, element: Element) -> Iterator[Element]:
+        items = element.find("LST") if element.tag == "Obj" else None
+        if items is None:
+            raise _UnusualError
+        return (self._targets.get(id(each), each) for each in items)
+
+    @staticmethod
+    def _flag(element: Element) -> bool:
+        if element.tag != "B":
+            raise _UnusualError
+        return (element.text or "").lower() == "true"
+
+    @staticmethod
+    def _number(element: Element) -> int:
+        shown = element.findtext("I32") if element.tag == "Obj" else element.text if element.tag == "I32" else None
+        if shown is None:
+            raise _UnusualError
+        return int(shown)
+
+    def _text(self, element: Element) -> str:
+        if element.tag != "S":
+            raise _UnusualError
+        text = element.text or ""
+        return text if "_x" not in text and "_X" not in text else str(self._value(element))
+
+    def _value(self, element: Element) -> Any:
+        if id(element) not in self._values:
+            if element.tag == "Obj" and any(each.tag in ("Ref", "TNRef") for each in element.iter()):
+                raise _UnusualError  # psrpcore looks them up where it has read the whole message
+            self._values[id(element)] = types.deserialize(element, self._cipher)
+        return self._values[id(element)]
