@@ -33,7 +33,7 @@ def make(folder: Path, hosts: Mapping[str, str]) -> tuple[Path, dict[str, HostCo
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _name("Umbra Office Root CA")
-    authority = _builder(subject, subject, key.public_key()).add_extension(
+    authority = _builder(subject, subject, key.public_key(), key.public_key()).add_extension(
         x509.BasicConstraints(ca=True, path_length=0), critical=True
     )
     authority = authority.add_extension(_usage(sign_certificates=True), critical=True)
@@ -94,7 +94,7 @@ def _certificate(
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName([x509.DNSName(name), x509.IPAddress(ipaddress.ip_address(address))])
     builder = (
-        _builder(_name(name), root.subject, key.public_key())
+        _builder(_name(name), root.subject, key.public_key(), root_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(names, critical=False)
         .add_extension(_usage(), critical=True)
@@ -115,7 +115,7 @@ def _client_certificate(root: x509.Certificate, root_key: ec.EllipticCurvePrivat
     principal = f"{account}@localhost".encode()
     names = x509.SubjectAlternativeName([x509.OtherName(UPN, bytes([0x0C, len(principal)]) + principal)])
     certificate = (
-        _builder(_name(account), root.subject, key.public_key())
+        _builder(_name(account), root.subject, key.public_key(), root_key.public_key())
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(names, critical=False)
         .add_extension(_usage(), critical=True)
@@ -131,7 +131,10 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, authority: ec.EllipticCurvePublicKey
+) -> x509.CertificateBuilder:
+    """What all have in common; whose key it is and whose signed it are what Python 3.13 and newer insist on."""
     now = datetime.datetime.now(datetime.timezone.utc)
     return (
         x509.CertificateBuilder()
@@ -141,6 +144,8 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
         .not_valid_after(now + _LIFE)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority), critical=False)
     )
 
 
