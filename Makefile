@@ -5,9 +5,10 @@
 #   make test    everything that is checked, fast checks first
 #   make crash   the crash table: every step of every transaction, times all that can befall it
 #   make bench   what actions cost, beside what other modules send for the same job
+#   make matrix  the whole suite with every version of Ansible in tests/matrix/versions.yml; MATRIX='2.16 2.20' chooses
 #   make declarations   500 sequences of declared snapshots, whatever others and Windows do meanwhile
 #
-# Both make their own virtual environment in .venv and put the collection where Ansible finds it, below .build.
+# All make their own virtual environment in .venv and put the collection where Ansible finds it, below .build.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -32,7 +33,8 @@ export MYPY_CACHE_DIR := $(CURDIR)/.build/mypy
 export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build
 
-.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench bench-lab build release-check docs setup clean
+.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench bench-lab build
+.PHONY: release-check docs setup clean matrix matrix-smoke matrix-if-needed
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -42,6 +44,7 @@ test: setup lint
 	@$(PYTEST) $(SPREAD) tests/unit tests/machine lab/tests
 	@$(MAKE) --no-print-directory integration
 	@CRASH_EVERY=16 $(MAKE) --no-print-directory crash
+	@$(MAKE) --no-print-directory matrix-if-needed
 
 lint: setup
 	@$(BIN)/ruff check --quiet .
@@ -66,6 +69,20 @@ integration: setup
 # Prints the table, kept in .build; `make test` takes every so manieth step.
 crash: setup
 	@$(PYTEST) tests/crash
+
+# Each version of Ansible has an environment of its own below .build/matrix, where the suites' output is, too. The newest
+# needs a newer Python than Debian 12 has: tests/matrix/python gets it from Debian's mirror. What passed is written to
+# tests/matrix/passed.json, with the digest of the files that make the difference; commit that.
+matrix: setup
+	@WORKERS=$(WORKERS) FLEETS=$(FLEETS) PYTHON="$(PYTHON)" $(BIN)/python tests/matrix/run.py $(MATRIX)
+
+# The unit tests and three files of integration tests with each version.
+matrix-smoke: setup
+	@WORKERS=$(WORKERS) FLEETS=$(FLEETS) PYTHON="$(PYTHON)" $(BIN)/python tests/matrix/run.py --smoke $(MATRIX)
+
+# Says that the matrix was run for these files, or runs matrix-smoke.
+matrix-if-needed: setup
+	@WORKERS=$(WORKERS) FLEETS=$(FLEETS) PYTHON="$(PYTHON)" $(BIN)/python tests/matrix/run.py --if-needed
 
 # The declarations' state machine over 500 sequences; `make test` runs some of them.
 declarations: setup
