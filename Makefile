@@ -6,6 +6,7 @@
 #   make crash   the crash table: every step of every transaction, times all that can befall it
 #   make bench   what actions cost, beside what other modules send for the same job
 #   make matrix  the whole suite with every version of Ansible in tests/matrix/versions.yml; MATRIX='2.16 2.20' chooses
+#   make ansible-test   Ansible's own checks of a collection: its sanity tests, and the unit tests as it runs them
 #   make declarations   500 sequences of declared snapshots, whatever others and Windows do meanwhile
 #
 # All make their own virtual environment in .venv and put the collection where Ansible finds it, below .build.
@@ -16,6 +17,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RELEASE := .build/release-tools
+# Ansible's own tests keep their environments in the home folder; this is theirs
+ANSIBLE_TEST_HOME ?= $(CURDIR)/.build/ansible-test/home
+ANSIBLE_TEST_TREE := .build/ansible-test/ansible_collections/umbra/vss
 FOUND := .build/ansible_collections/umbra/vss
 # a file's tests stay together; each worker has a fleet of its own, and in integration tests they often wait for it
 WORKERS ?= 2
@@ -34,7 +38,7 @@ export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build
 
 .PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench bench-lab build
-.PHONY: release-check docs setup clean matrix matrix-smoke matrix-if-needed
+.PHONY: release-check docs setup clean matrix matrix-smoke matrix-if-needed ansible-test
 .DELETE_ON_ERROR:
 
 demo: setup
@@ -83,6 +87,17 @@ matrix-smoke: setup
 # Says that the matrix was run for these files, or runs matrix-smoke.
 matrix-if-needed: setup
 	@WORKERS=$(WORKERS) FLEETS=$(FLEETS) PYTHON="$(PYTHON)" $(BIN)/python tests/matrix/run.py --if-needed
+
+# Of what is committed, less what is no part of the collection. It asks git which files there are, and the clone's git
+# knows none below .build.
+ansible-test: setup
+	@rm -rf $(ANSIBLE_TEST_TREE) && mkdir -p $(ANSIBLE_TEST_TREE) "$(ANSIBLE_TEST_HOME)"
+	@git archive HEAD -- . ':(exclude)lab' ':(exclude)demo' | tar x -C $(ANSIBLE_TEST_TREE)
+	@git init --quiet $(ANSIBLE_TEST_TREE)
+	@export HOME="$(ANSIBLE_TEST_HOME)" PATH="$(CURDIR)/$(BIN):$$PATH" && unset PYTHONPATH ANSIBLE_COLLECTIONS_PATH ANSIBLE_HOME && \
+	    python="$$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" && cd $(ANSIBLE_TEST_TREE) && \
+	    ansible-test sanity --venv --python "$$python" --exclude tests/ && \
+	    ansible-test units --venv --python "$$python"
 
 # The declarations' state machine over 500 sequences; `make test` runs some of them.
 declarations: setup
