@@ -15,13 +15,30 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def load(name):
+    """A file of tests/matrix as a module."""
+    spec = importlib.util.spec_from_file_location(f"matrix_{name}", ROOT / "tests" / "matrix" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="module")
 def matrix():
     """tests/matrix/entries.py."""
-    spec = importlib.util.spec_from_file_location("matrix_entries", ROOT / "tests" / "matrix" / "entries.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["matrix_entries"] = module
-    spec.loader.exec_module(module)
+    return load("entries")
+
+
+@pytest.fixture
+def running(matrix, clone, monkeypatch):
+    """tests/matrix/run.py, at work in the copy."""
+    monkeypatch.setitem(sys.modules, "entries", matrix)
+    module = load("run")
+    (clone / "tests" / "matrix").mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "tests" / "matrix" / "python", clone / "tests" / "matrix")
+    monkeypatch.setattr(module, "ROOT", clone)
+    monkeypatch.setattr(module, "BUILD", clone / ".build")
     return module
 
 
@@ -130,3 +147,30 @@ def test_an_entry_that_left_the_table_is_forgotten(matrix, clone):
     (clone / matrix.TABLE).write_text('"2.20": {ansible: ">=2.20", python: "3.13"}\n', encoding="utf-8")
     passed(matrix, clone, "2.20")
     assert list(matrix.remembered(clone)) == ["2.20"]
+
+
+def test_what_holds_is_said_and_not_run_again(matrix, running, clone, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["run.py", "--if-needed"])
+    passed(matrix, clone, *names(matrix, clone))
+    assert running.main() == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "ansible-core 2.99.1 on Python 3.99.1" in line
+    assert line.endswith("not run again")
+
+
+def test_an_entry_whose_python_cannot_be_had_fails(running, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["run.py", "--if-needed"])
+    for version in ("3_11", "3_13"):
+        monkeypatch.setenv(f"PYTHON_{version}", "/no/such/python")
+    assert running.main() == 1
+    said = capfd.readouterr()
+    assert "since the whole suite passed with: 2.16, 2.16-lowest" in said.out
+    assert "PYTHON_3_13=/no/such/python is not that" in said.err
+    assert said.err.splitlines()[-1].startswith("Failed: 2.16, 2.16-lowest, 2.18")
+
+
+def test_pytest_itself_failing_counts_as_a_failure(running, tmp_path):
+    assert running.read_counts(tmp_path / "none.xml")["failed"] == 1
+    told = '<testsuites><testsuite tests="9" failures="1" errors="2" skipped="3"/></testsuites>'
+    (tmp_path / "some.xml").write_text(told, encoding="utf-8")
+    assert running.read_counts(tmp_path / "some.xml") == {"passed": 3, "failed": 3, "skipped": 3}
