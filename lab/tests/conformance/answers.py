@@ -42,7 +42,7 @@ class Reader:
         """One message from the server."""
         root = xml if isinstance(xml, ET.Element) else ET.fromstring(xml or "<Nil />")
         if kind == "PIPELINE_STATE":
-            fields = {each.get("N"): each for each in root.find("MS") or ()}
+            fields = {each.get("N"): each for each in root.iterfind("MS/*")}
             self.answer["state"] = _STATES[fields["PipelineState"].text or ""]
             failure = fields.get("ExceptionAsErrorRecord")
             self.answer["failure"] = None if failure is None else self._error(_Document(root), failure)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import errno
 import importlib
 import ipaddress
-import os
 import resource
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -128,10 +127,11 @@ class WireServer:
                     self._tasks.discard(task)
 
         more: dict[str, Any] = {} if context is None else {"ssl": context, "ssl_handshake_timeout": _HANDSHAKE}
-        listener = await asyncio.start_server(serve, address, port, limit=_STREAM_LIMIT, backlog=_BACKLOG, **more)
+        # A socket of our own: what asyncio says when there is no file left for one differs between versions of Python.
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        listening = socket.create_server((address, port), family=family, backlog=_BACKLOG)
+        listener = await asyncio.start_server(serve, sock=listening, limit=_STREAM_LIMIT, backlog=_BACKLOG, **more)
         self._listeners.append(listener)
-        if not listener.sockets:  # asyncio keeps to itself that there is no file left for one
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     async def _serve(
         self,
