@@ -5,7 +5,8 @@
 
     run.py [--smoke | --if-needed] [ENTRY...]
 
---smoke runs a few suites only, which is what --if-needed does when what matters has changed since the whole passed.
+--smoke runs a few suites only. --if-needed does that with the entries for which something that matters has changed
+since the whole passed.
 """
 
 from __future__ import annotations
@@ -167,20 +168,19 @@ def show(rows: Sequence[dict[str, str | int]]) -> None:
         print("  ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip())
 
 
-def needed() -> bool:
-    """Whether something that matters has changed since the whole passed; says what holds, and what will be run."""
-    held, table = still_holds(ROOT), entries(ROOT)
+def needed() -> list[str]:
+    """The entries for which something that matters has changed since the whole passed; says what holds and what not."""
+    held = still_holds(ROOT)
+    missing = [entry.name for entry in entries(ROOT) if entry.name not in held]
     versions = ", ".join(f"{each['ansible']} on Python {each['python']}" for each in held.values())
-    if len(held) == len(table):
-        print(
-            f"The whole suite passed with this carrier and these requirements on ansible-core {versions}: not run again"
-        )
-        return False
-    missing = ", ".join(entry.name for entry in table if entry.name not in held)
-    print(f"The carrier, the skeleton or the requirements changed since the whole suite passed with: {missing}")
-    print("Running now with each version: tests/unit and the integration tests of info, snapshot and trouble.")
-    print("The whole suite with each version is run by: make matrix")
-    return True
+    if versions:
+        told = "The whole suite passed with this carrier and these requirements on ansible-core"
+        print(f"{told} {versions}: not run again")
+    if missing:
+        print(f"The carrier, the skeleton or the requirements have changed since it passed with: {', '.join(missing)}")
+        print("Running with these: tests/unit and the integration tests of info, snapshot and trouble.")
+        print("The whole suite is run by: make matrix", flush=True)
+    return missing
 
 
 def main() -> int:
@@ -190,8 +190,10 @@ def main() -> int:
     parser.add_argument("--if-needed", action="store_true")
     parser.add_argument("names", nargs="*", metavar="ENTRY")
     options = parser.parse_args()
-    if options.if_needed and not needed():
-        return 0
+    if options.if_needed:
+        options.names = needed()
+        if not options.names:
+            return 0
     plan = smoke if options.smoke or options.if_needed else whole
     chosen = entries(ROOT, options.names)
     now = digest(ROOT)

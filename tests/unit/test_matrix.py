@@ -158,13 +158,27 @@ def test_what_holds_is_said_and_not_run_again(matrix, running, clone, monkeypatc
     assert line.endswith("not run again")
 
 
+def test_only_what_does_not_hold_is_run_and_named(matrix, running, clone, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["run.py", "--if-needed"])
+    ran = []
+    told = dict.fromkeys(("entry", *running.COUNTED), 0)
+    monkeypatch.setattr(
+        running, "row", lambda entry, suites, _: ran.append((entry.name, [s.name for s in suites])) or told
+    )
+    passed(matrix, clone, *names(matrix, clone)[:-2])
+    assert running.main() == 0
+    assert ran == [("2.20", ["unit", "integration"]), ("2.21", ["unit", "integration"])]
+    assert "since it passed with: 2.20, 2.21\n" in capsys.readouterr().out
+    assert list(matrix.still_holds(clone)) == names(matrix, clone)[:-2]  # a few suites are not the whole
+
+
 def test_an_entry_whose_python_cannot_be_had_fails(running, monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["run.py", "--if-needed"])
     for version in ("3_11", "3_13"):
         monkeypatch.setenv(f"PYTHON_{version}", "/no/such/python")
     assert running.main() == 1
     said = capfd.readouterr()
-    assert "since the whole suite passed with: 2.16, 2.16-lowest" in said.out
+    assert "have changed since it passed with: 2.16, 2.16-lowest" in said.out
     assert "PYTHON_3_13=/no/such/python is not that" in said.err
     assert said.err.splitlines()[-1].startswith("Failed: 2.16, 2.16-lowest, 2.18")
 
