@@ -129,6 +129,7 @@ def connected(play: PlayContext, order: dict[str, Any]) -> Any:
             "ansible_psrp_port": order["port"],
             "ansible_psrp_protocol": "http",
             "ansible_psrp_auth": "ntlm",
+            "_extras": {},  # where Ansible 2.18 and older put variables that no option of the connection has
         }
     )
     return connection
