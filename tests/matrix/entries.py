@@ -24,10 +24,11 @@ PASSED = "tests/matrix/passed.json"
 MATTERS = (
     *(
         f"plugins/plugin_utils/_{name}.py"
-        for name in ("action", "carrier", "lean", "meter", "riders", "runner", "spec", "translate")
+        for name in ("action", "carrier", "clixml", "error_records", "meter", "riders", "runner", "spec", "translate")
     ),
     "plugins/action/*.py",
-    "requirements*.txt",
+    "requirements.txt",
+    "requirements-dev.txt",
     "lab/pyproject.toml",
     TABLE,
 )

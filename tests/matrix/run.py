@@ -71,7 +71,7 @@ def environment(entry: Entry, newest: bool = False) -> Path:
     """
     home = BUILD / "matrix" / entry.name
     python, made = home / "bin" / "python", home / "made-of"
-    sources = ("requirements*.txt", "lab/pyproject.toml")
+    sources = ("requirements.txt", "requirements-dev.txt", "lab/pyproject.toml")
     of = f"{digest(ROOT, sources)} {entry.python} {' '.join(entry.wanted)}\n"
     ready = made.exists() and made.read_text(encoding="utf-8") == of and _runs(python)
     if ready and not newest:

@@ -55,6 +55,17 @@ def clean(windows):
     return not windows.shadows and not windows.tasks and not [f for f in windows.folders if "\\runs\\" in f]
 
 
+def test_its_diff_is_what_the_destination_held_and_holds(windows):
+    predicted = backup(windows.host, ARGS, True, said)["diff"]
+    done = backup(windows.host, ARGS, False, said)["diff"]
+    (place,) = done["after"]
+    assert predicted["before"] == done["before"] == {place: None}
+    assert [each["source"] for each in predicted["after"][place]["sources"]] == [
+        each["source"] for each in done["after"][place]["sources"]
+    ]
+    assert (done["after"][place]["files"], done["after"][place]["complete"]) == (2, True)
+
+
 def test_a_backup_copies_proves_and_leaves_nothing(windows):
     result = backup(windows.host, ARGS, False, said)
     assert (result["changed"], result["consistency"], result["files"], result["bytes"]) == (True, "application", 2, 300)

@@ -66,7 +66,7 @@ def test_a_run_whose_lease_is_over_is_removed_and_nothing_else(windows):
     predicted = cleanup(windows.host, {}, True, said)
     assert ONE in windows.shadows
     done = cleanup(windows.host, {}, False, said)
-    assert predicted["removed"] == done["removed"]
+    assert predicted["removed"] == done["removed"] == done["diff"]["before"]["left by runs"]
     assert done["removed"][0]["shadows"] == [ONE]
     assert list(windows.shadows) == [FOREIGN]
     assert not windows.tasks

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from .. import _verbs as verbs
 from .._host import Host
@@ -28,8 +28,6 @@ from .requestor import after_loss, establish, lost_because, others_gone, outcome
 from .run import EVENT_BACKED_UP, Leftover, Say, Stale, act_all, begin, check, failing, look, remains, retried
 from .security import strangers
 from .undoing import forget, undoing
-
-T = TypeVar("T")
 
 # Seconds after which the copying is looked at for the first time: enough for a small tree to be done.
 _FIRST_READING = 0.8
@@ -88,9 +86,9 @@ def _perform(host: Host, facts: Facts, plan: Plan, wish: Wish, say: Say) -> dict
         )
         _expose(work)
         progress = _copy(work)
-        found, events, counts = _patiently(work, "the copy was proven", lambda: _prove(work, progress))
+        found, events, counts = run.patiently("the copy was proven", lambda: _prove(work, progress))
         done = Leftover(run.record, destination=False)
-        left = _patiently(work, "the backup was completed", lambda: _finish(work, found, done))
+        left = run.patiently("the backup was completed", lambda: _finish(work, found, done))
     except Stale:
         raise
     except Incomplete as error:
@@ -103,16 +101,6 @@ def _perform(host: Host, facts: Facts, plan: Plan, wish: Wish, say: Say) -> dict
         run.interrupted(work.made)
         raise
     return report(work, progress, found, events, counts, left)
-
-
-def _patiently(work: Work, what: str, do: Callable[[], T]) -> T:
-    """Do something that may be done twice, once more when the connection is lost meanwhile."""
-    try:
-        return do()
-    except ConnectionLost as lost:
-        work.run.lost_while(what, lost)
-        work.run.reopen()
-        return do()
 
 
 def _expose(work: Work) -> None:

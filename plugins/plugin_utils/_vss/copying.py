@@ -179,14 +179,20 @@ class Progress:
             )
 
     def _line(self, results: Mapping[str, Result]) -> str:
+        if not self.running:
+            return f"Copied {'; '.join(_amount(job) for job in self.jobs)}"
         told = []
         for job in self.running:
             tail = results.get(f"tail-{job.number}")
             lines = reversed(tail.values if tail else [])
             now = next((str(line).rsplit("\t", maxsplit=1)[-1].strip() for line in lines), "")
             now = now.replace(job.source, job.place.path.rstrip("\\"))  # as its owner knows it, not through our link
-            told.append(f"{job.place.path} ({job.files} files, {size(job.bytes)})" + (f", now at {now}" if now else ""))
-        return f"Copying {'; '.join(told)}" if told else "Copied"
+            told.append(_amount(job) + (f", now at {now}" if now else ""))
+        return f"Copying {'; '.join(told)}"
+
+
+def _amount(job: Job) -> str:
+    return f"{job.place.path} ({job.files} files, {size(job.bytes)})"
 
 
 class ShadowsGone(VssFailure):

@@ -275,14 +275,15 @@ def _event(removed: Sequence[Mapping[str, Any]]) -> Statement:
 def _without(facts: Facts, found: Findings) -> Facts:
     runs = {finding.run for finding in found.over}
     gone = {shadow for finding in found.over for shadow in finding.leftover.shadow_ids}
-    hidden = {shadow for finding in found.over for shadow in finding.leftover.exposed_ids}
     kept = tuple(record for record in facts.records.readable if record.run not in runs)
     return replace(
         facts,
         records=records.Records(kept, facts.records.damaged),
         folders={name: when for name, when in facts.folders.items() if name not in runs},
         shadows=tuple(
-            replace(shadow, exposed_name=None, exposed_path=None) if shadow.id in hidden else shadow
+            replace(shadow, exposed_name=None, exposed_path=None)
+            if any(finding.leftover.shows(shadow) for finding in found.over)
+            else shadow
             for shadow in facts.shadows
             if shadow.id not in gone
         ),
@@ -320,4 +321,5 @@ def _cleanup(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) ->
         "foreign": strangers(facts, oldest),
         "left_behind": [],
         "warnings": notes,
+        "diff": {"before": {"left by runs": removed}, "after": {"left by runs": []}},
     }

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -116,7 +116,17 @@ def predicted(host: str, plan: Plan, wish: Wish) -> dict[str, Any]:
         "kept": wish.keep,
         "warnings": list(plan.warnings),
         "summary": f"would back up {listed(wish)} on {host} to {wish.target.path}",
+        "diff": difference(wish, {}),
     }
+
+
+def difference(wish: Wish, copied: Mapping[str, Any]) -> dict[str, Any]:
+    """The module's diff: what the destination held and holds. copied: what is known of the new copies."""
+    was = wish.target.ours
+    shown = ("sources", "files", "bytes", "consistency", "complete")
+    before = {name: was.get(name) for name in shown} if was else None
+    after = dict.fromkeys(shown) | {"sources": [{"source": p.path} for p in wish.sources], "complete": True, **copied}
+    return {"before": {wish.target.path: before}, "after": {wish.target.path: after}}
 
 
 def answer(
@@ -140,22 +150,25 @@ def answer(
     how = {"all": "every file compared", "sample": f"{found.files} files compared", "count": "files and bytes counted"}
     consistency = verdict.consistency if verdict else "crash"
     set_id, created = (work.created.set_id, work.created.created) if work.created else (None, None)
+    sources = [
+        {
+            "source": job.place.path,
+            "copy": job.target,
+            "files": found.copies[job.number].files,
+            "bytes": found.copies[job.number].bytes,
+        }
+        for job in work.jobs
+    ]
+    told = {"sources": sources, "files": files, "bytes": total, "consistency": consistency}
     return {
         "changed": True,
+        "diff": difference(wish, told),
         "engine": plan.engine,
         "consistency": consistency,
         "consistency_reason": verdict.reason if verdict else None,
         "writers": verdict.results() if verdict else [],
         "snapshot_set": set_result(set_id, created, [replace(m, link="") for m in run.record.shadows], (), run.facts),
-        "sources": [
-            {
-                "source": job.place.path,
-                "copy": job.target,
-                "files": found.copies[job.number].files,
-                "bytes": found.copies[job.number].bytes,
-            }
-            for job in work.jobs
-        ],
+        "sources": sources,
         "destination": wish.target.path,
         "frozen_seconds": held,
         "files": files,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from .. import _verbs as verbs
 from .._host import Host
@@ -34,8 +34,6 @@ from .run import Say, Stale, begin, check, failing, retried
 from .security import strangers
 from .undo import RENAMED
 from .wanted import ACTION, TARGETS, Wish, make_wish, names
-
-T = TypeVar("T")
 
 _PARTS = ("volumes", "snapshots", "storage", "records")
 _FIRST_READING = 0.8  # seconds after which the copying is looked at for the first time
@@ -142,23 +140,13 @@ def _perform(work: Work, facts: Facts, timeout: float, check_mode: bool) -> dict
     run.say(f"Restoring {amount(work)} on {run.host.name} out of the snapshot of {moment_of(work)}.")
     make_room(work)
     _copy(work)
-    work.proven = _patiently(work, "the restore was proven", lambda: _prove(work))
+    work.proven = work.run.patiently("the restore was proven", lambda: _prove(work))
     if not wish.rehearsal:
         place(work)
     stays = {key: value for key, value in run.record.changes.items() if key != RENAMED}  # that was asked for
     run.record = replace(run.record, changes=stays)
-    left = _patiently(work, "the restore was completed", lambda: run.finish(event(work)))
+    left = work.run.patiently("the restore was completed", lambda: run.finish(event(work)))
     return answer(work, facts, before, left, done=True)
-
-
-def _patiently(work: Work, what: str, do: Callable[[], T]) -> T:
-    """Do something that may be done twice, once more when the connection is lost meanwhile."""
-    try:
-        return do()
-    except ConnectionLost as lost:
-        work.run.lost_while(what, lost)
-        work.run.reopen()
-        return do()
 
 
 def _look(work: Work, facts: Facts, timeout: float) -> None:

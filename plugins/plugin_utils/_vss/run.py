@@ -268,6 +268,15 @@ class Run:
             "went on."
         )
 
+    def patiently(self, what: str, do: Callable[[], T]) -> T:
+        """Do something that may be done twice, once more when the connection is lost meanwhile."""
+        try:
+            return do()
+        except ConnectionLost as lost:
+            self.lost_while(what, lost)
+            self.reopen()
+            return do()
+
     def interrupted(self, made: Iterable[str]) -> None:
         """Clean up after a task's time limit or an interruption, as far as it goes; the record tells the rest."""
         if self.prepared:

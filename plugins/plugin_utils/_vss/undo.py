@@ -21,8 +21,8 @@ from .._host import Host
 from .._pipeline import Statement
 from .._tasks import Quoted
 from . import lock, records
-from .model import StorageArea, volume_id
-from .paths import join, long_path, parent
+from .model import Shadow, StorageArea, volume_id
+from .paths import join, long_path, parent, same
 from .records import Made, Record
 from .traces import MADE_IDS, MANIFEST
 
@@ -73,10 +73,12 @@ class Leftover:
         """Every shadow copy that the run shows somewhere: its own, and those that it shows anew and that stay."""
         return [*self.record.shadows, *self.record.showing]
 
-    @property
-    def exposed_ids(self) -> list[str]:
-        """Every shadow copy whose letter or folder goes with the run."""
-        return list(dict.fromkeys([*self.shadow_ids, *(made.id for made in self.record.showing if made.exposed)]))
+    def shows(self, shadow: Shadow) -> bool:
+        """Whether the exposure of this shadow copy goes with the run: of its own ones, and of those it shows anew."""
+        if shadow.id in self.shadow_ids:
+            return bool(shadow.exposed_name)
+        anew = [made.exposed for made in self.record.showing if made.id == shadow.id and made.exposed]
+        return any(same(at, place) for place in anew for at in shadow.places)
 
     @property
     def links(self) -> list[str]:

@@ -18,8 +18,7 @@ from . import diskshadow, records
 from .facts import read_shadows, read_storage
 from .inventory import shadows_statement
 from .model import Shadow
-from .paths import join, same
-from .records import Made
+from .paths import join
 from .undo import UNDO, Leftover, Thing
 
 # What remembers a run goes only when everything else is gone: until then the next run, or the lease, tries again.
@@ -51,16 +50,10 @@ def remove(
 
 def undoing(host: Host, leftovers: Sequence[Leftover], shadows: Iterable[Shadow]) -> list[Statement]:
     """The statements that undo what runs made, but for what remembers them. shadows: what is there now."""
-    ours = {shadow for leftover in leftovers for shadow in leftover.shadow_ids}
-    anew = [made for leftover in leftovers for made in leftover.record.showing]
-    exposed = [s.id for s in shadows if s.exposed_name and (s.id in ours or any(_is_at(s, made) for made in anew))]
+    exposed = [s.id for s in shadows if s.exposed_name and any(leftover.shows(s) for leftover in leftovers)]
     takes = unexpose(host, leftovers[0].record.run, exposed) if exposed else []
     before = frozenset(undo.thing for undo in UNDO[: [undo.thing for undo in UNDO].index(Thing.EXPOSURE)])
     return [*_of(before, host, leftovers), *takes, *_of(frozenset(Thing) - before - _MEMORY, host, leftovers)]
-
-
-def _is_at(shadow: Shadow, made: Made) -> bool:
-    return shadow.id == made.id and bool(made.exposed) and any(same(at, made.exposed) for at in shadow.places)
 
 
 def forget(host: Host, leftovers: Sequence[Leftover], also: Sequence[Statement] = ()) -> list[str]:
@@ -148,7 +141,7 @@ def remains(host: Host, leftovers: Sequence[Leftover], reply: Reply, memory: boo
         left += [
             f"the exposure {made.exposed}"
             for made in record.showing
-            if made.id in shadows and _is_at(shadows[made.id], made)
+            if made.exposed and made.id in shadows and leftover.shows(shadows[made.id])
         ]
         if leftover.area and leftover.area.volume not in areas:
             left.append(f"the storage area of {leftover.area.volume} on {leftover.area.on_volume}, which is missing")
