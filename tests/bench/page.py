@@ -55,6 +55,7 @@ def lines(rows: list[Row], key: str, label: str) -> str:
     axes.set_xscale("log")
     axes.set_xlabel("hosts")
     axes.set_ylabel(label)
+    axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     return _svg(figure)
 
@@ -69,6 +70,7 @@ def growth(rows: list[Row]) -> str:
     )
     axes.set_xlabel(rows[0]["what"])
     axes.set_ylabel("seconds")
+    axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     return _svg(figure)
 

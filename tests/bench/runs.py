@@ -92,23 +92,26 @@ def laboratory(plan: Mapping[str, Any]) -> Iterator[Laboratory]:
 
 
 class _Memory(threading.Thread):
-    """Looks at the memory that the processes of a group hold together (PSS, so that shared pages count once)."""
+    """Looks at the memory that a process and those below it hold together (PSS, so that shared pages count once)."""
 
-    def __init__(self, group: int) -> None:
+    def __init__(self, top: int) -> None:
         super().__init__(daemon=True)
-        self._group, self._done, self.most = group, threading.Event(), 0.0
+        self._top, self._done, self.most = top, threading.Event(), 0.0
 
     def run(self) -> None:
         while not self._done.wait(_OFTEN):
             self.most = max(self.most, sum(map(self._held, self._members())))
 
     def _members(self) -> list[Path]:
-        found = []
+        below: dict[int, list[int]] = {}
         for path in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if os.getpgid(int(path.name)) == self._group:
-                    found.append(path)
-        return found
+                parent = (path / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[1]
+                below.setdefault(int(parent), []).append(int(path.name))
+        found = [self._top]
+        for each in found:  # grows meanwhile
+            found += below.get(each, [])
+        return [Path("/proc", str(each)) for each in found]
 
     @staticmethod
     def _held(path: Path) -> float:
