@@ -48,13 +48,15 @@ def servers(fleet, guides, tmp_path_factory):
 
 
 def test_the_first_backup(fleet, guides):
+    backup = fleet.host("sql01").files.locate(r"E:\Backup").real
+    shutil.rmtree(backup, ignore_errors=True)  # another test's
     with fleet.unchanged("sql01"):
         for book in ("look.yml", "back-up.yml", "rehearse.yml"):
             run = guides(fleet, book)
             assert run.code == 0, run.output
         (rehearsed,) = run.of("umbra.vss.restore", "sql01")
         assert rehearsed["result"]["drill"]["verified"] is True
-        shutil.rmtree(fleet.host("sql01").files.locate(r"E:\Backup").real)
+        shutil.rmtree(backup)
 
 
 def test_test_servers_are_reset(servers, guides):
