@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     merged = merge(map(read, given.runs), hosts(given.expect) if given.expect else ())
     print(json.dumps(merged, indent=1, sort_keys=True) if given.json else table(merged))
-    return 0 if all(row["status"] in GOOD for row in merged) else 1
+    return 0 if merged and all(row["status"] in GOOD for row in merged) else 1
 
 
 if __name__ == "__main__":
