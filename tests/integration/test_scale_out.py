@@ -245,6 +245,7 @@ def die_while_copying(fleet, lost, well, start):
     nodes.kill(doomed, sys.modules["demo_fleet"].kill_tree)
     for host in there:
         host.copy_rate = None
+    assert [fleet.shells(name) for name in lost.hosts] == [1, 1, 1], "which stay until Windows ends them for idling"
     assert lost.process()[0] == "", "nobody told the controller how it ended"
     assert ended(well, living) == "successful"
 
