@@ -39,7 +39,7 @@ def obstacle() -> str:
     """Why this machine allows no nodes of their own; empty when it does."""
     if os.getuid() != 0:
         return "another user and a network of its own for the node need root"
-    missing = [name for name in ("unshare", "nsenter", "chroot", "mount") if not shutil.which(name)]
+    missing = [name for name in ("setpriv", "unshare", "nsenter", "chroot", "mount") if not shutil.which(name)]
     if missing:
         return f"no {', '.join(missing)} here"
     trial = subprocess.run(
@@ -94,7 +94,8 @@ class Node:
         pythons = ":".join(dict.fromkeys([sys.base_prefix, sys.prefix]))
         apart = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child"]
         script = ["sh", str(Path(__file__).with_name("node.sh")), str(self.folder), self.name, str(USER), pythons]
-        return ["nsenter", f"--net={self.network.path}", *apart, *script, *there]
+        # it ends with whoever has started it, even if that was killed
+        return ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={self.network.path}", *apart, *script, *there]
 
     def start(self, order: Path, answer: Path) -> subprocess.Popen[bytes]:
         """ansible-runner worker, which reads an order and writes its answer."""
