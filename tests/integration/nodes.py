@@ -91,7 +91,7 @@ class Node:
         there = ["env", "-i", f"PATH={path}", f"HOME={self.home}", "LANG=C.UTF-8", *call]
         if self.network is None:
             return there
-        pythons = ":".join(dict.fromkeys([sys.base_prefix, sys.prefix]))
+        pythons = ":".join(dict.fromkeys([sys.base_prefix, str(Path(sys.executable).resolve().parents[1]), sys.prefix]))
         apart = ["unshare", "--mount", "--pid", "--uts", "--fork", "--kill-child"]
         script = ["sh", str(Path(__file__).with_name("node.sh")), str(self.folder), self.name, str(USER), pythons]
         # it ends with whoever has started it, even if that was killed

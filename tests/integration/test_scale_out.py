@@ -81,21 +81,14 @@ def hosts(fleet):
 def collections(tmp_path_factory):
     """A folder with the collection as Galaxy's tools install it."""
     folder = tmp_path_factory.mktemp("galaxy")
-    galaxy = [str(Path(sys.executable).parent / "ansible-galaxy"), "collection"]
-    for call in (
-        [*galaxy, "build", str(ROOT), "--output-path", str(folder)],
-        [
-            *galaxy,
-            "install",
-            "--offline",
-            "--no-deps",
-            "--force",
-            str(folder / "umbra-vss-0.1.0.tar.gz"),
-            "-p",
-            str(folder / "in"),
-        ],
-    ):
-        subprocess.run(call, check=True, capture_output=True, timeout=60)
+
+    def galaxy(*call):
+        tool = Path(sys.executable).parent / "ansible-galaxy"
+        subprocess.run([str(tool), "collection", *map(str, call)], check=True, capture_output=True, timeout=60)
+
+    galaxy("build", ROOT, "--output-path", folder)
+    (artefact,) = folder.glob("umbra-vss-*.tar.gz")
+    galaxy("install", "--offline", "--no-deps", "--force", artefact, "-p", folder / "in")
     return folder / "in"
 
 
