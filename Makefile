@@ -123,7 +123,7 @@ build: setup
 release-check: build $(RELEASE)/.ready
 	@cd .build/release/ansible_collections/umbra/vss && export PATH="$(CURDIR)/$(RELEASE)/bin:$$PATH" \
 	    ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/.build/release" && \
-	    reuse --root "$(CURDIR)" lint --quiet && antsibull-changelog lint && \
+	    reuse --root "$(CURDIR)" lint --lines && antsibull-changelog lint && \
 	    antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self . && \
 	    ansible-lint --offline -q && \
 	    GALAXY_IMPORTER_CONFIG="$(CURDIR)/tests/galaxy-importer.cfg" python -m galaxy_importer.main \
@@ -137,7 +137,7 @@ docs: setup $(RELEASE)/.ready
 
 $(RELEASE)/.ready: requirements-release.txt demo/make-venv
 	@PYTHON="$(PYTHON)" demo/make-venv $(RELEASE)
-	@$(RELEASE)/bin/pip install --quiet -r requirements-release.txt
+	@env -u PYTHONPATH $(RELEASE)/bin/pip install --quiet -r requirements-release.txt
 	@touch $@
 
 setup: $(READY) $(FOUND)
