@@ -74,6 +74,13 @@ def test_a_run_whose_lease_is_over_is_removed_and_nothing_else(windows):
     assert cleanup(windows.host, {}, False, said)["changed"] is False
 
 
+def test_who_finds_a_run_at_work_is_told_when_its_lease_would_end_it():
+    record = Record(run=RUN, action="backup")
+    assert record.patience == "wait until that has ended"
+    leased = record.next(NOW + timedelta(minutes=5))
+    assert leased.patience.endswith(f"(if it has died, its lease ends it at {leased.lease_until} by the host's clock)")
+
+
 def test_things_go_in_the_order_that_leaves_nothing_dangling(windows):
     leave(windows)
     cleanup(windows.host, {}, False, said)

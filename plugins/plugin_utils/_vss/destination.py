@@ -134,7 +134,7 @@ def _nobody_elses(facts: Facts, wish: Wish) -> None:
         if same and not record.kept and not record.abandoned(facts.now, me):
             raise VssFailure(
                 f"The destination {wish.target.path} on {facts.host} is in use by run {record.run} of "
-                f"{record.owner.user} on {record.owner.controller}: wait until that has ended."
+                f"{record.owner.user} on {record.owner.controller}: {record.patience}."
             )
 
 

@@ -132,6 +132,12 @@ class Record:
         return _moment(self.lease_until)
 
     @property
+    def patience(self) -> str:
+        """What somebody is told who finds the run at work: it may be dead where its process cannot be seen."""
+        until = f" (if it has died, its lease ends it at {self.lease_until} by the host's clock)" if self.until else ""
+        return f"wait until that has ended{until}"
+
+    @property
     def lease_task(self) -> str:
         """The task that undoes the run when its lease is over."""
         return f"{self.run}-lease"

@@ -133,7 +133,7 @@ def _nobody_at_work(facts: Facts, volume: Volume) -> None:
         if volume in named or (place is not None and place.volume.id == volume.id):
             raise VssFailure(
                 f"{volume.display} on {facts.host} is in use by {record.action} {record.run} of {record.owner.user} on "
-                f"{record.owner.controller}: wait until that has ended."
+                f"{record.owner.controller}: {record.patience}."
             )
 
 

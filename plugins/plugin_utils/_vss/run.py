@@ -188,7 +188,12 @@ class Run:
             self.clean()
             raise Busy(
                 f"Another run of this collection is at work on {self.host.name} and was not done in time: the "
-                f"{holder.told()}. Wait for it, or allow more time.",
+                f"{holder.told()}. Wait for it, or allow more time"
+                + (
+                    f"; if it has died, its lease ends it at {holder.until} by the host's clock."
+                    if holder.until
+                    else "."
+                ),
                 busy=holder.told(),
             )
         pause = min(left, _LOCK_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311 - not a secret

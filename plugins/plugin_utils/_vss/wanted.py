@@ -283,5 +283,5 @@ def _apart(facts: Facts, aims: Sequence[Aim]) -> None:
             if hit is not None:
                 raise VssFailure(
                     f"{hit.path} on {facts.host} is being restored to by run {record.run} of {record.owner.user} on "
-                    f"{record.owner.controller}: wait until that has ended."
+                    f"{record.owner.controller}: {record.patience}."
                 )
