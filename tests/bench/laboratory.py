@@ -15,6 +15,7 @@ begin to work: what they cost is a lower bound of what they cost with Windows.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import sys
@@ -48,8 +49,9 @@ class Runspace(runspace.Runspace):
 
 
 def powershell_exe(call: Any) -> int:
-    """powershell.exe in a command shell: the same for the winrm connection."""
-    if "-EncodedCommand" in call.argv and "-" not in call.argv:
+    """powershell.exe in a command shell: the same for the winrm connection, which sends input to some scripts only."""
+    script = base64.b64decode(call.argv[call.argv.index("-EncodedCommand") + 1]).decode("utf-16-le")
+    if "$input" in script:
         for _ in call.stdin.splitlines():
             pass
     call.out(ANSWER)
