@@ -25,6 +25,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 COLLECTIONS = Path(os.environ.get("BENCH_COLLECTIONS", ROOT / ".build" / "bench-collections"))
 _OFTEN = 0.25  # seconds between two looks at the controller's memory
+_SELDOM = 50  # times what a look takes
 _ANSIBLE = {
     "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.build'}:{COLLECTIONS}",
     "ANSIBLE_HOME": str(ROOT / ".build" / "ansible"),
@@ -99,8 +100,11 @@ class _Memory(threading.Thread):
         self._top, self._done, self.most = top, threading.Event(), 0.0
 
     def run(self) -> None:
-        while not self._done.wait(_OFTEN):
+        pause = _OFTEN
+        while not self._done.wait(pause):
+            began = time.monotonic()
             self.most = max(self.most, sum(map(self._held, self._members())))
+            pause = max(_OFTEN, _SELDOM * (time.monotonic() - began))  # to look at fifty processes is work itself
 
     def _members(self) -> list[Path]:
         below: dict[int, list[int]] = {}
