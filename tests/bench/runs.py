@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ ROOT = HERE.parents[1]
 COLLECTIONS = Path(os.environ.get("BENCH_COLLECTIONS", ROOT / ".build" / "bench-collections"))
 _OFTEN = 0.25  # seconds between two looks at the controller's memory
 _SELDOM = 50  # times what a look takes
+_LONGEST = 1800  # seconds, after which a run has got stuck
 _ANSIBLE = {
     "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / '.build'}:{COLLECTIONS}",
     "ANSIBLE_HOME": str(ROOT / ".build" / "ansible"),
@@ -151,8 +153,11 @@ def play(lab: Laboratory, task: Mapping[str, Any] | None, forks: int, *, memory:
         watch = _Memory(process.pid)
         if memory:
             watch.start()
+        limit = threading.Timer(_LONGEST, os.killpg, (process.pid, signal.SIGKILL))
+        limit.start()
         _, status, spent = os.wait4(process.pid, 0)
         wall = time.perf_counter() - began
+        limit.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         most = watch.end() if memory else 0.0
         if status:
