@@ -47,7 +47,7 @@ ACTIONS: dict[str, Task] = {
     "raw": {"ansible.builtin.raw": _JOB},
 }
 _LARGE = 500  # hosts, beyond which only the most forks are used
-THEIRS = ("win_ping", "win_shell", "win_powershell", "raw")
+OTHERS = ("win_ping", "win_shell", "win_powershell", "raw")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 import matplotlib as mpl
+from measures import OTHERS
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
@@ -18,7 +19,6 @@ from matplotlib import pyplot as plt
 Row = dict[str, Any]
 OURS, THEIRS, BASE = "#0b6e6e", "#b8560f", "#8a8f98"
 _STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "svg.fonttype": "none"}
-_NOT_OURS = ("win_ping", "win_shell", "win_powershell", "raw")
 
 
 def _svg(figure: Any) -> str:
@@ -33,7 +33,7 @@ def bars(rows: list[Row], key: str, label: str, scale: float = 1.0) -> str:
     carrier = rows[0]["carrier"]
     chosen = [each for each in rows if each["carrier"] == carrier]
     names = [each["action"] for each in chosen]
-    colours = [BASE if n == "floor" else THEIRS if n in _NOT_OURS else OURS for n in names]
+    colours = [BASE if n == "floor" else THEIRS if n in OTHERS else OURS for n in names]
     figure, axes = plt.subplots(figsize=(7, 0.32 * len(names) + 0.6))
     drawn = axes.barh(names, [each[key] * scale for each in chosen], color=colours)
     axes.bar_label(drawn, fmt="%.3g", padding=3)
