@@ -29,14 +29,6 @@ _NEEDS = {
 }
 _QUIET = 60  # seconds; the longest that a sealed session is left waiting for an answer
 
-# The winrm connection keeps only the text of what went wrong, as Python's exceptions say it.
-_TOLD = (
-    (re.compile(r"credentials were rejected"), "it did not accept the user name and password"),
-    (re.compile(r"timed out", re.IGNORECASE), "it could not be reached in time"),
-    (re.compile(r"CERTIFICATE_VERIFY_FAILED\] ([^()\"']+)"), r"no trusted TLS connection could be made (\1)"),
-    (re.compile(r"\[Errno -?\d+\] ([^()\"']+)"), r"the network connection failed (\1)"),
-)
-
 # When a connection was last used: the items of a loop share it, and it may have been silent in between.
 _LAST_USED: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
 
