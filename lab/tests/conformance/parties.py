@@ -18,8 +18,9 @@ import psrpcore
 from psrpcore import types as ps
 from psrpcore._crypto import PSRemotingCrypto
 from psrpcore.types._serializer import deserialize, serialize
-from vsslab.engine.errors import PipelineFailed, PipelineStopped
+from vsslab.engine.errors import ErrorInfo, PipelineFailed, PipelineStopped
 from vsslab.engine.outside import Engine, Receiver
+from vsslab.engine.records import record_xml
 from vsslab.engine.runspace import Runspace
 from vsslab.windows.host import Host
 from vsslab.wire import fragments
@@ -78,12 +79,9 @@ class Interpreter:
             self.runspace.invoke(read, sink, stop, "P1", *given)
             reader.answer["state"] = "Completed"
         except PipelineFailed as failed:
-            state = ps.PSObject()
-            state.PSObject.extended_properties = [
-                ps.PSNoteProperty("PipelineState", ps.PSInt(5)),
-                ps.PSNoteProperty("ExceptionAsErrorRecord", failed.record),
-            ]
-            reader.message("PIPELINE_STATE", serialize(state, None))
+            record = record_xml(failed.info, extended=False, label="ExceptionAsErrorRecord", number=1)
+            state = f'<Obj RefId="0"><MS><I32 N="PipelineState">5</I32>{record}</MS></Obj>'
+            reader.message("PIPELINE_STATE", ET.fromstring(state))
         except PipelineStopped:
             reader.answer["state"] = "Stopped"
             reader.answer["failure"] = None
@@ -105,8 +103,8 @@ class _Sink:
     def output(self, value: Any) -> None:
         self._reader.message("PIPELINE_OUTPUT", serialize(value, self._cipher))
 
-    def error(self, record: Any) -> None:
-        self._reader.message("ERROR_RECORD", serialize(record, None))
+    def error(self, info: ErrorInfo) -> None:
+        self._reader.message("ERROR_RECORD", ET.fromstring(record_xml(info, extended=True)))
 
     def warning(self, text: str) -> None:
         self._reader.answer["messages"].append(["warning", ["S", text]])

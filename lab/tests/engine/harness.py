@@ -15,6 +15,7 @@ from psrpcore import Command, PowerShell
 from psrpcore.types._serializer import serialize
 from vsslab.engine.clixml import from_wire
 from vsslab.engine.errors import ErrorInfo
+from vsslab.engine.records import record_xml
 from vsslab.engine.runspace import PipelineFailed, PipelineStopped, Runspace
 from vsslab.windows.host import Host
 
@@ -32,7 +33,6 @@ class Outcome:
 
     state: str = "Running"
     failure: ErrorInfo | None = None
-    failure_record: Any = None
     written: list[tuple[str, Any]] = field(default_factory=list)
 
     def of(self, stream: str) -> list[Any]:
@@ -46,7 +46,7 @@ class Outcome:
     @property
     def errors(self) -> list[str]:
         """The FullyQualifiedErrorIds of the error stream."""
-        return [value.info.full_id for value in self.of("error")]
+        return [info.full_id for info in self.of("error")]
 
     @property
     def failed_with(self) -> str:
@@ -54,7 +54,15 @@ class Outcome:
         return self.failure.full_id
 
     def xml(self, stream: str = "output") -> list[ET.Element]:
+        if stream == "error":
+            return [ET.fromstring(record_xml(info, extended=True)) for info in self.of(stream)]
         return [serialize(value, None) for value in self.of(stream)]
+
+    def failed_state(self) -> ET.Element:
+        """The message that tells the client of the failure."""
+        assert self.failure is not None, self.written
+        record = record_xml(self.failure, extended=False, label="ExceptionAsErrorRecord", number=1)
+        return ET.fromstring(f'<Obj RefId="0"><MS><I32 N="PipelineState">5</I32>{record}</MS></Obj>')
 
 
 class Recorder:
@@ -69,8 +77,8 @@ class Recorder:
         if self.on_output is not None:
             self.on_output(value)
 
-    def error(self, record: Any) -> None:
-        self.outcome.written.append(("error", record))
+    def error(self, info: ErrorInfo) -> None:
+        self.outcome.written.append(("error", info))
 
     def warning(self, text: str) -> None:
         self.outcome.written.append(("warning", text))
@@ -112,7 +120,7 @@ class Session:
             self.runspace.invoke(powershell, Recorder(outcome, on_output), stop or threading.Event(), "P1")
             outcome.state = "Completed"
         except PipelineFailed as failed:
-            outcome.state, outcome.failure, outcome.failure_record = "Failed", failed.info, failed.record
+            outcome.state, outcome.failure = "Failed", failed.info
         except PipelineStopped:
             outcome.state = "Stopped"
         return outcome

@@ -150,7 +150,7 @@ class TestMaking:
             f"RemoveFileSystemItemUnAuthorizedAccess,{COMMANDS}.RemoveItemCommand",
             f"GetContentReaderUnauthorizedAccessError,{COMMANDS}.GetContentCommand",
         ]
-        assert {each.info.category for each in done.of("error")} == {"PermissionDenied"}
+        assert {each.category for each in done.of("error")} == {"PermissionDenied"}
 
     def test_whatif_does_nothing(self, session: Session, host: Host) -> None:
         assert session.run(cmd("New-Item", Path="C:\\x", ItemType="Directory", WhatIf=True)).written == []

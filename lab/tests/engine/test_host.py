@@ -66,7 +66,7 @@ class TestCim:
         done = session.run(cmd("Write-Output", 0), asked, cmd("Write-Output", 1))
         assert done.output == [0, 1]
         assert done.errors == [f"HRESULT {number},{CIM}.GetCimInstanceCommand"]
-        assert done.of("error")[0].info.category == category
+        assert done.of("error")[0].category == category
 
     def test_an_ordinary_account_is_denied(self, bob: Session) -> None:
         assert bob.run(cmd("Get-CimInstance", ClassName="Win32_Volume")).errors == [
@@ -288,8 +288,7 @@ class TestTheHostItself:
         assert german.run(cmd("Get-Culture")).output[0].props["Name"] == "de-DE"
         done = german.run(cmd("Get-Item", LiteralPath="C:\\nein"))
         assert (
-            done.of("error")[0].info.message
-            == 'Der Pfad "C:\\nein" kann nicht gefunden werden, da er nicht vorhanden ist.'
+            done.of("error")[0].message == 'Der Pfad "C:\\nein" kann nicht gefunden werden, da er nicht vorhanden ist.'
         )
         host.close()
 

@@ -52,8 +52,8 @@ class TestJunctions:
         assert done.state == "Completed"
         assert done.errors == [f"DirIOError,{COMMANDS}.GetChildItemCommand"]
         (error,) = done.of("error")
-        assert error.info.category == "ReadError"
-        assert error.info.exception == "System.IO.PathTooLongException"
+        assert error.category == "ReadError"
+        assert error.exception == "System.IO.PathTooLongException"
         assert done.output[0].props["Count"] == 15  # 6 + 17 * n stays below 248 for n from 0 to 14
 
     def test_remove_takes_the_junction_and_leaves_its_target(self, session: Session, host: Host) -> None:
@@ -93,7 +93,7 @@ class TestLongPaths:
         assert len(deep) == 251
         assert done.output == ["a" * 80, deep[3:164], deep[3:]]
         assert done.errors == [f"DirIOError,{COMMANDS}.GetChildItemCommand"]
-        assert done.of("error")[0].info.message.startswith(TOO_LONG)
+        assert done.of("error")[0].message.startswith(TOO_LONG)
 
     def test_a_literal_device_path_has_no_bound(self, session: Session, deep: str) -> None:
         assert names(session, LiteralPath="\\\\?\\" + deep)[1].endswith("\\longer.txt")
@@ -115,6 +115,6 @@ class TestLongPaths:
     def test_writers_refuse_it(self, session: Session, deep: str) -> None:
         made = session.run(cmd("New-Item", Path=deep + "\\another.txt", ItemType="File"))
         assert made.errors == [f"NewItemIOError,{COMMANDS}.NewItemCommand"]
-        assert made.of("error")[0].info.exception == "System.IO.DirectoryNotFoundException"
+        assert made.of("error")[0].exception == "System.IO.DirectoryNotFoundException"
         written = session.run(cmd("Set-Content", LiteralPath=deep + "\\another.txt", Value="x"))
         assert written.errors == [f"GetContentWriterPathTooLongError,{COMMANDS}.SetContentCommand"]

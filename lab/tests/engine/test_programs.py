@@ -19,7 +19,7 @@ def test_lines_come_one_by_one_and_complaints_as_records(session: Session) -> No
     done = session.run(cmd("sh.exe", "worse"), EXIT_CODE)
     assert done.output == ["out1", "out2", 3]
     assert done.errors == ["NativeCommandError", "NativeCommandErrorMessage"]
-    assert [each.info.message for each in done.of("error")] == ["bad", "worse"]
+    assert [each.message for each in done.of("error")] == ["bad", "worse"]
     assert done.state == "Completed"
 
 

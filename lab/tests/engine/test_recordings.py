@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from psrpcore import PowerShell
-from psrpcore.types._serializer import deserialize, serialize
+from psrpcore.types._serializer import deserialize
 from vsslab.windows.host import Host
 
 from .harness import Session
@@ -166,7 +166,7 @@ def test_a_recorded_pipeline_is_answered_as_the_real_engine_did(
     final = ET.fromstring(answered[-1]["xml"])
     assert outcome.state == {"4": "Completed", "5": "Failed"}[final[0][0].text or ""]
     if outcome.state == "Failed":
-        _assert_same(serialize(outcome.failure_record, None), ET.tostring(final[0][1], encoding="unicode"))
+        _assert_same(outcome.failed_state()[0][1], ET.tostring(final[0][1], encoding="unicode"))
     assert {SKIPPED_STREAMS[each["type"]] for each in answered if each["type"] in SKIPPED_STREAMS} == {
         name for name, _ in outcome.written if name not in {"output", "error"}
     }

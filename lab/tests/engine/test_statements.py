@@ -61,14 +61,14 @@ def test_a_failure_while_running_is_special_in_the_first_of_several_too(session:
     bad = [cmd(SAY, "no json"), cmd("ConvertFrom-Json")]
     done = session.run(bad, cmd(SAY, "second"), cmd(SAY, "third"))
     assert (done.state, done.output) == ("Completed", ["second"])
-    assert [each.info.reason for each in done.of("error")] == ["ArgumentException"]
+    assert [each.reason for each in done.of("error")] == ["ArgumentException"]
     assert session.run(cmd(SAY, "first"), bad, cmd(SAY, "third")).state == "Failed"
 
 
 def test_two_failures_at_the_start_are_too_many(session: Session) -> None:
     done = session.run(cmd("Get-Nope"), cmd("Get-Nope2"), cmd(SAY, "third"))
     assert (done.state, done.errors, done.output) == ("Failed", ["CommandNotFoundException"], [])
-    assert done.of("error")[0].info.reason == "ParentContainsErrorRecordException"
+    assert done.of("error")[0].reason == "ParentContainsErrorRecordException"
 
 
 class TestErrorAction:

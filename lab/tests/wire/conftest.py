@@ -23,7 +23,7 @@ from cryptography.x509.oid import NameOID
 from psrpcore import types
 from pypsrp.powershell import PowerShell, RunspacePool
 from pypsrp.wsman import WSMan
-from vsslab.engine.errors import PipelineFailed, PipelineStopped
+from vsslab.engine.errors import ErrorInfo, PipelineFailed, PipelineStopped
 from vsslab.faults import Faults
 from vsslab.trace import Trace
 from vsslab.windows.clock import Clock
@@ -34,14 +34,6 @@ from vsslab.wire.settings import Settings
 
 PASSWORD = "Geheim: 1$ö"  # a colon, a blank and a letter beyond ASCII
 QUICK = Settings(coalesce=0.02, stop_patience=3.0)
-
-
-def record(text: str, identifier: str = "Toy") -> types.ErrorRecord:
-    return types.ErrorRecord(
-        Exception=types.NETException(Message=text),
-        CategoryInfo=types.ErrorCategoryInfo(Category=types.ErrorCategory.NotSpecified, Reason="Toy"),
-        FullyQualifiedErrorId=identifier,
-    )
 
 
 class ToyRunspace:
@@ -94,9 +86,9 @@ class ToyRunspace:
             sink.warning("careful")
             sink.verbose("by the way")
             sink.progress("Copying", "half", 50)
-            sink.error(record("not so bad", "Minor,Toy"))
+            sink.error(ErrorInfo("not so bad", "Minor,Toy"))
         elif name == "Fail":
-            raise PipelineFailed(record("it broke", "Major,Toy"), SimpleNamespace(message="it broke"))
+            raise PipelineFailed(ErrorInfo("it broke", "Major,Toy"))
         elif name == "Crash":
             raise RuntimeError("a defect")
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 import datetime
 import decimal
 import functools
+import re
 import types
 import uuid
 from typing import Any
+from xml.sax.saxutils import escape
 
 from psrpcore import types as ps
 
@@ -52,7 +54,29 @@ _FROM_PS: tuple[tuple[Any, type], ...] = (
     (ps.PSUInt64, U64), (ps.PSInt64, I64), (ps.PSUInt, U32), (ps.PSUInt16, U16), (ps.PSInt16, I16), (ps.PSByte, U8),
     (ps.PSSByte, I16), (ps.PSInt, int),
 )  # fmt: skip
+# what XML cannot hold, what a reader would change, and an underscore that would begin an escape ([MS-PSRP] 2.2.5.3.2)
+_ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\U00010000-\U0010ffff]|_(?=[xX])")
+_ESCAPES = re.compile("(?:_x[0-9A-Fa-f]{4}_)+")  # together: two of them may be one character
 _ARRAY = ["System.Object[]", "System.Array", "System.Object"]
+
+
+def escaped(text: str) -> str:
+    """A text as it stands in CLIXML."""
+    return escape(_ESCAPED.sub(_units, text))
+
+
+def unescaped(text: str) -> str:
+    """What a text in CLIXML says."""
+    return _ESCAPES.sub(_characters, text) if "_x" in text else text
+
+
+def _characters(found: re.Match[str]) -> str:
+    return bytes.fromhex(found.group().replace("_x", "").replace("_", "")).decode("utf-16-be", "surrogatepass")
+
+
+def _units(found: re.Match[str]) -> str:
+    units = found.group().encode("utf-16-be", "surrogatepass")
+    return "".join(f"_x{units[at : at + 2].hex().upper()}_" for at in range(0, len(units), 2))
 
 
 def _numbers(value: int) -> Any:

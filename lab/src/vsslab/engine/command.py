@@ -28,7 +28,7 @@ class Sink(Protocol):
     def output(self, value: Any) -> None:
         """One object of output (None is a null)."""
 
-    def error(self, record: Any) -> None:
+    def error(self, info: ErrorInfo) -> None:
         """One error record."""
 
     def warning(self, text: str) -> None:

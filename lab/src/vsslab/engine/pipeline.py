@@ -17,7 +17,7 @@ from . import command as commands
 from .binder import Binder, Binding, Given
 from .clixml import to_wire
 from .command import Call, Sink, StopUpstream
-from .errors import ErrorInfo, Origin, PipelineStopped, PowerShellError, record
+from .errors import ErrorInfo, Origin, PipelineStopped, PowerShellError
 from .signatures import Signature
 from .values import BadWildcard, text_of
 
@@ -77,7 +77,7 @@ class Context:
         if action in {"SilentlyContinue", "Ignore"}:
             return
         self.errors += 1
-        self.sink.error(record(info, extended=True))
+        self.sink.error(info)
 
 
 def _origin(signature: Signature, asked: Asked) -> Origin:

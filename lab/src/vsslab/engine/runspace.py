@@ -25,7 +25,7 @@ from . import signatures
 from .clixml import from_wire, to_wire
 from .command import Call, Sink
 from .commands import load
-from .errors import ErrorInfo, PipelineFailed, PipelineStopped, PowerShellError, record, text
+from .errors import ErrorInfo, PipelineFailed, PipelineStopped, PowerShellError, text
 from .native import ProgramStage
 from .pipeline import Asked, CmdletStage, Context, run
 from .roles import Restriction
@@ -111,7 +111,7 @@ class Runspace:
             raise
         except PowerShellError as problem:
             state = "Failed"
-            raise PipelineFailed(record(problem.info, extended=False), problem.info) from None
+            raise PipelineFailed(problem.info) from None
         finally:
             self.trace.write("pipeline_end", self.host.name, id=pipeline_id, state=state, errors=context.errors,
                              outputs=context.outputs, seconds=round(time.monotonic() - started, 6))  # fmt: skip

@@ -95,7 +95,7 @@ class Signature:
         names = _mandatory(self.name, chosen)
         return names if self.only is None else tuple(each for each in names if each in self.only)
 
-    @property
+    @functools.cached_property
     def definition(self) -> str:
         """The syntax, one line a set, as Get-Command shows it."""
         lines = []

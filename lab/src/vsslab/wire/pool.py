@@ -11,27 +11,26 @@ records are sent exactly as the engine made them.  Messages that are the same in
 from __future__ import annotations
 
 import functools
-import re
 import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree import ElementTree
-from xml.sax.saxutils import escape
 
 import psrpcore
 from psrpcore import types
 from psrpcore._crypto import PSRemotingCrypto
 
+from vsslab.engine.clixml import escaped
 from vsslab.engine.errors import ErrorInfo, PipelineFailed, PipelineStopped
+from vsslab.engine.records import record_xml
 from vsslab.wire import fragments, pipelines
 
 Event = psrpcore.PSRPEvent[Any, Any]
 Post = Callable[[int, "uuid.UUID | None", bytes], None]
 _MOST_CACHED = 8192  # bytes of an opening message that is remembered
 _OPENING = frozenset({types.PSRPMessageType.SessionCapability, types.PSRPMessageType.InitRunspacePool})
-_AS_IT_IS = re.compile(r"[\x20-\x5e\x60-\x7e\xa0-\ud7ff\ue000-\ufffd]*")  # text that CLIXML does not escape (_xHHHH_)
 
 
 class _Cipher(PSRemotingCrypto):
@@ -43,8 +42,7 @@ class _Cipher(PSRemotingCrypto):
             return str(super().decrypt(value))
         except Exception as error:
             text = "A SecureString cannot be decrypted: the client did not use the key of this session."
-            raise PipelineFailed(plain_record(text, "DecryptionFailed", types.ErrorCategory.InvalidData),
-                                 ErrorInfo(text, "DecryptionFailed", "InvalidData")) from error  # fmt: skip
+            raise PipelineFailed(ErrorInfo(text, "DecryptionFailed", "InvalidData")) from error
 
 
 class Pool(psrpcore.ServerRunspacePool):
@@ -75,8 +73,8 @@ class Pool(psrpcore.ServerRunspacePool):
         self._post(kind, pipeline_id, fragments.message(kind, self.runspace_pool_id, pipeline_id, xml))
 
     def _xml(self, message: Any, kind: types.PSRPMessageType) -> bytes:
-        if type(message) is str and _AS_IT_IS.fullmatch(message):
-            return f"<S>{escape(message)}</S>".encode()
+        if type(message) is str:
+            return f"<S>{escaped(message)}</S>".encode()
         if kind is types.PSRPMessageType.ApplicationPrivateData:
             return self._private_xml
         if kind is types.PSRPMessageType.SessionCapability:
@@ -129,28 +127,40 @@ class Pipeline(psrpcore.ServerPipeline):
 
     def complete(self) -> None:
         """End in the state Completed."""
-        self._change_state(types.PSInvocationState.Completed, emit=False)
-        xml = _state_xml("PipelineState", types.PSInvocationState.Completed.value)
-        self._pool.post(types.PSRPMessageType.PipelineState.value, self.pipeline_id, xml)
+        self._end(types.PSInvocationState.Completed)
 
-    def fail(self, record: types.ErrorRecord) -> None:
+    def fail(self, info: ErrorInfo) -> None:
         """End in the state Failed, with the record inside the state message."""
-        self._change_state(types.PSInvocationState.Failed, error=record)
+        self._end(types.PSInvocationState.Failed, self._record(info, label="ExceptionAsErrorRecord", number=1))
+
+    def error(self, info: ErrorInfo) -> None:
+        """One record for the error stream."""
+        self._post(types.PSRPMessageType.ErrorRecord, self._record(info, extended=True).encode())
+
+    def _end(self, state: types.PSInvocationState, record: str = "") -> None:
+        self._change_state(state, emit=False)
+        self._post(types.PSRPMessageType.PipelineState, _state_xml("PipelineState", state.value, record))
+
+    def _record(self, info: ErrorInfo, *, extended: bool = False, label: str = "", number: int = 0) -> str:
+        return record_xml(info, extended=extended, cipher=self._pool._cipher, label=label, number=number)
+
+    def _post(self, kind: types.PSRPMessageType, xml: bytes) -> None:
+        self._pool.post(kind.value, self.pipeline_id, xml)
 
 
 class PipelineSink:
     """The engine's way to the client; its methods are called from the pipeline's thread."""
 
-    def __init__(self, pipeline: psrpcore.ServerPipeline) -> None:
+    def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
 
     def output(self, value: Any) -> None:
         """One object of the output stream, ready to be serialized; None is null."""
         self._pipeline.prepare_message(value, message_type=types.PSRPMessageType.PipelineOutput)
 
-    def error(self, record: types.ErrorRecord) -> None:
+    def error(self, info: ErrorInfo) -> None:
         """One error record."""
-        self._pipeline.prepare_message(record, message_type=types.PSRPMessageType.ErrorRecord)
+        self._pipeline.error(info)
 
     def warning(self, text: str) -> None:
         """One line of the warning stream."""
@@ -219,21 +229,11 @@ def _plain(pool: psrpcore.ServerRunspacePool, message: types.PSObject) -> bytes:
     return bytes(ElementTree.tostring(types.serialize(message, pool._cipher), encoding="utf-8", method="xml"))
 
 
-@functools.cache
-def _state_xml(name: str, value: int) -> bytes:
-    return f'<Obj RefId="0"><MS><I32 N="{name}">{value}</I32></MS></Obj>'.encode("ascii")
+def _state_xml(name: str, value: int, record: str = "") -> bytes:
+    return f'<Obj RefId="0"><MS><I32 N="{name}">{value}</I32>{record}</MS></Obj>'.encode()
 
 
 @functools.lru_cache(maxsize=64)
 def _opening(data: bytes) -> Any:
     cipher = psrpcore.ServerRunspacePool()._cipher
     return types.deserialize(ElementTree.fromstring(data), cipher)  # noqa: S314 - the message was looked at before
-
-
-def plain_record(text: str, identifier: str, category: types.ErrorCategory) -> types.ErrorRecord:
-    """An error record of the wire's own."""
-    return types.ErrorRecord(
-        Exception=types.NETException(Message=text),
-        CategoryInfo=types.ErrorCategoryInfo(Category=category, Reason="NotSupportedException"),
-        FullyQualifiedErrorId=identifier,
-    )

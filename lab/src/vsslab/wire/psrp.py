@@ -17,10 +17,10 @@ from xml.etree.ElementTree import Element
 import psrpcore
 from psrpcore import types
 
-from vsslab.engine.errors import PipelineFailed, PipelineStopped
+from vsslab.engine.errors import ErrorInfo, PipelineFailed, PipelineStopped
 from vsslab.wire import fragments, soap
 from vsslab.wire.outbox import PsrpMessage
-from vsslab.wire.pool import Event, Pipeline, PipelineInput, PipelineSink, Pool, plain_record
+from vsslab.wire.pool import Event, Pipeline, PipelineInput, PipelineSink, Pool
 from vsslab.wire.sessions import NAMESPACE, PoolShell, RunspaceFactory
 from vsslab.wire.settings import Settings
 from vsslab.wire.shells import ShellRequest, Task, checked_id
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vsslab.windows.users import User
 
 _KINDS = types.PSRPMessageType
+_NOT_SUPPORTED = "System.NotSupportedException"  # what is not the pipeline's own failure
 _ALLOWED = {  # what a client may send, by the phase of the session ([MS-PSRP] 2.2.1, 3.2.5)
     "opening": {_KINDS.SessionCapability, _KINDS.InitRunspacePool},
     "connecting": {_KINDS.SessionCapability, _KINDS.ConnectRunspacePool},
@@ -254,7 +255,7 @@ class PsrpShell(PoolShell):
     def _refuse(self, job: _Job, what: str) -> None:
         job.task.started = True
         text = f"vsslab does not simulate {what}."
-        job.pipeline.fail(plain_record(text, "NotSimulated", types.ErrorCategory.NotImplemented))
+        job.pipeline.fail(ErrorInfo(text, "NotSimulated", "NotImplemented", exception=_NOT_SUPPORTED))
         job.task.outbox.finish()
         job.task.ended.set()
 
@@ -283,11 +284,11 @@ class PsrpShell(PoolShell):
         except PipelineStopped:
             pipeline.stop()
         except PipelineFailed as failure:
-            pipeline.fail(failure.record)
+            pipeline.fail(failure.info)
         except Exception as error:  # noqa: BLE001 - a defect of the laboratory must reach the client as one sentence
             text = f"vsslab failed inside: {type(error).__name__}: {error}"
             self.host.trace.write("defect", self.host.name, what=text)
-            pipeline.fail(plain_record(text, "LaboratoryDefect", types.ErrorCategory.NotSpecified))
+            pipeline.fail(ErrorInfo(text, "LaboratoryDefect", exception=_NOT_SUPPORTED))
         finally:
             task.outbox.finish()
             self.ended(task)
