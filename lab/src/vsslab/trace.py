@@ -9,8 +9,10 @@ import collections
 import dataclasses
 import datetime
 import enum
+import functools
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +21,7 @@ from typing import Any, Protocol, TextIO
 
 _HIDDEN = "********"
 _SECRET_NAMES = ("password", "passwd", "secret", "credential", "private_key")
+_AS_THEY_ARE = frozenset({bool, int, float})
 Entry = dict[str, Any]
 
 
@@ -35,6 +38,11 @@ class Time(Protocol):
 def _for_the_owner(path: Path) -> int:
     """Open a file that nobody else may read: command lines tell much."""
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_a_secret(name: str) -> bool:
+    return any(word in name.lower() for word in _SECRET_NAMES)
 
 
 class _MachineTime:
@@ -61,6 +69,7 @@ class Trace:
         self._memory: collections.deque[Entry] = collections.deque(maxlen=keep)
         self._subscribers: list[Callable[[Entry], None]] = []
         self._secrets: tuple[str, ...] = ()
+        self._secret: re.Pattern[str] | None = None  # any of them; made when it is needed
         self._count = 0
         self._file: TextIO | None = None
         if path is not None:
@@ -71,7 +80,7 @@ class Trace:
         """Never write this text, wherever it turns up (passwords of the run)."""
         with self._lock:
             if secret and secret not in self._secrets:
-                self._secrets = tuple(sorted((*self._secrets, secret), key=len, reverse=True))
+                self._secrets, self._secret = (*self._secrets, secret), None
 
     def write(self, event: str, host: str, **fields: Any) -> None:
         """Record one event of a host ('' for the laboratory itself); values become plain JSON data."""
@@ -104,17 +113,14 @@ class Trace:
 
     def _plain(self, name: str, value: Any) -> Any:
         """JSON data of any value; fields whose name speaks of a secret are not written at all."""
-        if any(word in name.lower() for word in _SECRET_NAMES):
-            return _HIDDEN
-        return self._value(value)
+        return _HIDDEN if _names_a_secret(name) else self._value(value)
 
     def _value(self, value: Any) -> Any:
+        if value is None or value.__class__ in _AS_THEY_ARE:
+            return value
         if isinstance(value, str):
-            text = str(value)
-            for secret in self._secrets:
-                text = text.replace(secret, _HIDDEN)
-            return text
-        if value is None or isinstance(value, (bool, float)):
+            return self._without_secrets(str(value))
+        if isinstance(value, (bool, float)):
             return value
         if isinstance(value, enum.Enum):
             return value.name
@@ -129,6 +135,17 @@ class Trace:
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {f.name: self._plain(f.name, getattr(value, f.name)) for f in dataclasses.fields(value) if f.repr}
         return self._value(str(value))
+
+    def _without_secrets(self, text: str) -> str:
+        """One pattern for all of them: a large fleet has a thousand passwords, and this is done for every text."""
+        if not self._secrets:
+            return text
+        pattern = self._secret
+        if pattern is None:
+            with self._lock:
+                longest_first = sorted(self._secrets, key=len, reverse=True)
+                pattern = self._secret = re.compile("|".join(map(re.escape, longest_first)))
+        return pattern.sub(_HIDDEN, text)
 
     def subscribe(self, receiver: Callable[[Entry], None]) -> Callable[[], None]:
         """Call `receiver` with every entry from now on, in the thread that wrote it; returns the way to end that."""

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psrpcore import types
+from vsslab.engine.clixml import from_wire
 from vsslab.wire import pipelines
 
 POOL = psrpcore.ServerRunspacePool()
@@ -58,10 +59,16 @@ def by_psrpcore(element: ElementTree.Element) -> Any:
 def shown(shell: psrpcore.PowerShell) -> Any:
     """Everything that the laboratory looks at."""
     return shell.no_input, [
-        (str(c.command_text), [(None if n is None else str(n), type(v), v) for n, v in c.parameters], bool(c.is_script),
+        (str(c.command_text), [(None if n is None else str(n), *typed(v)) for n, v in c.parameters], bool(c.is_script),
          c.use_local_scope, c.end_of_statement, int(c.merge_my), int(c.merge_to), c.merge_unclaimed)
         for c in shell.commands
     ]  # fmt: skip
+
+
+def typed(value: Any) -> tuple[type, Any]:
+    """A value as the engine takes it, which tells numbers of one size from those of another."""
+    taken = from_wire(value)
+    return type(taken), taken
 
 
 @given(st.lists(COMMANDS, min_size=1, max_size=4), st.booleans())

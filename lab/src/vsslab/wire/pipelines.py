@@ -4,13 +4,13 @@
 """Reads pipelines of ordinary commands (CREATE_PIPELINE, [MS-PSRP] 2.2.2.10) without making objects of their parts.
 
 psrpcore makes an object with properties of every command, parameter and enumeration, which is most of what a pipeline
-of many commands costs a host.  Only values become psrpcore's objects here.  Whatever is not of the ordinary kind is
-left to psrpcore, which knows what is wrong with it.
+of many commands costs a host.  Here only the values that Python has no type for become psrpcore's objects.  Whatever is
+not of the ordinary kind is left to psrpcore, which knows what is wrong with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -18,7 +18,15 @@ import psrpcore
 from psrpcore import types
 from psrpcore._crypto import PSRemotingCrypto
 
+from vsslab.engine.clixml import unescaped
+
 _MERGES = ("MergeMyResult", "MergeToResult", "MergePreviousResults")
+_PLAIN: dict[str, Callable[[str], Any]] = {
+    "S": unescaped,
+    "B": lambda text: text.lower() == "true",
+    "I32": int,
+    "Nil": lambda _text: None,
+}
 _MORE_MERGES = ("MergeError", "MergeWarning", "MergeVerbose", "MergeDebug", "MergeInformation")
 
 
@@ -123,10 +131,12 @@ class _Reader:
     def _text(self, element: Element) -> str:
         if element.tag != "S":
             raise _UnusualError
-        text = element.text or ""
-        return text if "_x" not in text and "_X" not in text else str(self._value(element))
+        return unescaped(element.text or "")
 
     def _value(self, element: Element) -> Any:
+        plain = _PLAIN.get(element.tag)
+        if plain is not None:
+            return plain(element.text or "")
         if id(element) not in self._values:
             if element.tag == "Obj" and any(each.tag in ("Ref", "TNRef") for each in element.iter()):
                 raise _UnusualError  # psrpcore looks them up where it has read the whole message
