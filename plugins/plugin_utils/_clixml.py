@@ -23,18 +23,23 @@ __all__ = ["create_pipeline", "sending"]
 
 # What XML cannot hold, what the host's reader would change, and an underscore that would begin an escape (2.2.5.3.2).
 _ESCAPED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\U00010000-\U0010ffff]|_(?=[xX])")
-_WORTH_IT = 48  # characters from which on an object is longer than a reference to it and the number that it then needs
+_WORTH_IT = 20  # characters inside, from which on an object is longer than a reference and the number it then needs
 _INT32, _INT64, _UINT64 = range(-(2**31), 2**31), range(-(2**63), 2**63), range(2**64)
 
 
 class _Object:
     """An object: texts of XML, and further objects with their labels (the attribute N)."""
 
-    __slots__ = ("key", "parts")
+    __slots__ = ("parts", "size")
+    parts: tuple[_Part, ...]
+    size: int  # of what is inside, in characters, were it written out
 
     def __init__(self, *parts: _Part) -> None:
         self.parts = parts
-        self.key: str = "".join(part if isinstance(part, str) else f"{part[0]}({part[1].key})" for part in parts)
+        size = 0
+        for part in parts:
+            size += len(part) if isinstance(part, str) else len(part[0]) + part[1].size + len("<Obj></Obj>")
+        self.size = size
 
 
 _Part = Union[str, "tuple[str, _Object]"]
@@ -45,10 +50,11 @@ def create_pipeline(statements: Sequence[Sequence[Command]]) -> bytes:
 
     There must be a statement. Raises Unsendable for a value that has no form on the wire.
     """
-    every = [_list("Cmds", [_command(each) for each in commands]) for commands in statements]
+    known = _Known()
+    every = [known.list("Cmds", [known.command(each) for each in commands]) for commands in statements]
     pipeline = _Object(
         '<MS><B N="IsNested">false</B>',
-        _list("ExtraCmds", [_Object("<MS>", each, "</MS>") for each in every]),
+        known.list("ExtraCmds", [known.object("<MS>", each, "</MS>") for each in every]),
         every[0],  # several statements: the first one is told twice, which only pipelines of one command read
         '<Nil N="History"/><B N="RedirectShellErrorOutputPipe">false</B></MS>',
     )
@@ -81,42 +87,57 @@ _SWITCHES: tuple[_Part, ...] = (
 )
 
 
-def _command(command: Command) -> _Object:
-    """A command as protocol 2.1 has it ([MS-PSRP] 2.2.3.12): later versions add what nothing here uses."""
-    given = [_argument(name, value) for name, value in command.parameters.items()]
-    given += [_argument(None, value) for value in command.arguments]
-    return _Object(f'<MS><S N="Cmd">{_text(command.name)}</S>', *_SWITCHES, _list("Args", given), "</MS>")
+class _Known:
+    """Makes objects; what is equal is the same one."""
 
+    def __init__(self) -> None:
+        self._objects: dict[tuple[_Part, ...], _Object] = {}
 
-def _argument(name: str | None, value: Any) -> _Object:
-    called = '<Nil N="N"/>' if name is None else f'<S N="N">{_text(name)}</S>'
-    return _Object("<MS>", called, _value(' N="V"', value), "</MS>")
+    def object(self, *parts: _Part) -> _Object:
+        """The object of these parts, whose own objects come from here."""
+        found = self._objects.get(parts)
+        if found is None:
+            found = self._objects[parts] = _Object(*parts)
+        return found
 
+    def command(self, command: Command) -> _Object:
+        """A command as protocol 2.1 has it ([MS-PSRP] 2.2.3.12): later versions add what nothing here uses."""
+        given = [self._argument(name, value) for name, value in command.parameters.items()]
+        given += [self._argument(None, value) for value in command.arguments]
+        name = f'<MS><S N="Cmd">{_text(command.name)}</S>'
+        return self.object(name, *_SWITCHES, self.list("Args", given), "</MS>")
 
-def _list(name: str, items: Sequence[_Object]) -> tuple[str, _Object]:
-    return f' N="{name}"', _Object("<LST>", *(("", each) for each in items), "</LST>")
+    def list(self, name: str, items: Sequence[_Object]) -> tuple[str, _Object]:
+        """A property of this name."""
+        return f' N="{name}"', self.object("<LST>", *(("", each) for each in items), "</LST>")
+
+    def _argument(self, name: str | None, value: Any) -> _Object:
+        called = '<MS><Nil N="N"/>' if name is None else f'<MS><S N="N">{_text(name)}</S>'
+        held = self._value(' N="V"', value)
+        return self.object(f"{called}{held}</MS>") if isinstance(held, str) else self.object(called, held, "</MS>")
+
+    def _value(self, label: str, value: Any) -> _Part:
+        """A plain value; a tagged one of Ansible's is what it is a kind of."""
+        if value is None:
+            return f"<Nil{label}/>"
+        if isinstance(value, Mapping):
+            pairs = [(self._value(' N="Key"', str(key)), self._value(' N="Value"', value[key])) for key in value]
+            return label, self.object("<DCT>", *(each for pair in pairs for each in ("<En>", *pair, "</En>")), "</DCT>")
+        if isinstance(value, (list, tuple)):
+            return label, self.object("<LST>", *(self._value("", each) for each in value), "</LST>")
+        tag, shown = _primitive(value)
+        return f"<{tag}{label}>{shown}</{tag}>"
 
 
 def _text(value: str) -> str:
+    if value.isalnum() and value.isascii():
+        return value
     return html.escape(_ESCAPED.sub(_escape, value), quote=False)
 
 
 def _escape(found: re.Match[str]) -> str:
     units = found.group().encode("utf-16-be", "surrogatepass")
     return "".join(f"_x{units[at : at + 2].hex().upper()}_" for at in range(0, len(units), 2))
-
-
-def _value(label: str, value: Any) -> _Part:
-    """A plain value; a tagged one of Ansible's is what it is a kind of."""
-    if value is None:
-        return f"<Nil{label}/>"
-    if isinstance(value, Mapping):
-        pairs = [(_value(' N="Key"', str(key)), _value(' N="Value"', each)) for key, each in value.items()]
-        return label, _Object("<DCT>", *(part for pair in pairs for part in ("<En>", *pair, "</En>")), "</DCT>")
-    if isinstance(value, (list, tuple)):
-        return label, _Object("<LST>", *(_value("", each) for each in value), "</LST>")
-    tag, shown = _primitive(value)
-    return f"<{tag}{label}>{shown}</{tag}>"
 
 
 def _primitive(value: Any) -> tuple[str, str]:
@@ -145,31 +166,30 @@ class _Writer:
     """Writes objects in the order in which a host reads them."""
 
     def __init__(self, whole: _Object) -> None:
-        self._seen: set[str] = set()
-        self._twice: set[str] = set()
-        self._numbers: dict[str, int] = {}
+        self._seen: set[_Object] = set()
+        self._twice: set[_Object] = set()
+        self._numbers: dict[_Object, int] = {}
         self._look(whole)
 
     def _look(self, each: _Object) -> None:
-        key = each.key
-        if key in self._seen:
-            self._twice.add(key)
+        if each in self._seen:
+            self._twice.add(each)
             return
-        if len(key) >= _WORTH_IT:
-            self._seen.add(key)
+        if each.size >= _WORTH_IT:
+            self._seen.add(each)
         for part in each.parts:
-            if not isinstance(part, str):
+            if part.__class__ is tuple:
                 self._look(part[1])
 
     def written(self, label: str, each: _Object) -> str:
         """The object as XML, or a reference to it where it was there before."""
-        number = self._numbers.get(each.key)
+        number = self._numbers.get(each)
         if number is not None:
             return f'<Ref{label} RefId="{number}"/>'
         inside = "".join(part if isinstance(part, str) else self.written(*part) for part in each.parts)
         mark = ""
-        if each.key in self._twice:
-            number = self._numbers[each.key] = len(self._numbers)
+        if each in self._twice:
+            number = self._numbers[each] = len(self._numbers)
             mark = f' RefId="{number}"'
         return f"<Obj{label}{mark}>{inside}</Obj>"
 
