@@ -25,10 +25,12 @@ from xml.etree import ElementTree
 import psrpcore
 from ansible_collections.umbra.vss.plugins.action import cleanup, restore, snapshot
 from ansible_collections.umbra.vss.plugins.plugin_utils import _spec
+from ansible_collections.umbra.vss.plugins.plugin_utils._error_records import reading_errors
 from ansible_collections.umbra.vss.plugins.plugin_utils._host import Host
 from ansible_collections.umbra.vss.plugins.plugin_utils._pipeline import (
     U64,
     ConnectionLost,
+    HostError,
     HostFailure,
     Pipeline,
     Reader,
@@ -44,7 +46,8 @@ from psrpcore import types as ps
 from pypsrp.messages import ErrorRecordMessage
 from pypsrp.serializer import ObjectMeta, Serializer
 from vsslab import fleet
-from vsslab.engine.errors import PipelineFailed, PipelineStopped
+from vsslab.engine.errors import ErrorInfo, PipelineFailed, PipelineStopped
+from vsslab.engine.records import record_xml
 from vsslab.engine.runspace import Runspace
 from vsslab.faults import Faults
 from vsslab.labtime import LabTime
@@ -120,8 +123,13 @@ def _received(value: Any) -> Any:
     return plain_value(Serializer().deserialize(_xml(value)))
 
 
-def _error(record: Any) -> Any:
-    return host_error(Serializer().deserialize(_xml(record), ObjectMeta("Obj", object=ErrorRecordMessage)))
+def _error(info: ErrorInfo, *, ended: bool = False) -> HostError:
+    """An error as it is read: from the error stream, or inside the message that the pipeline has ended with it."""
+    reading = SimpleNamespace(_fragmenter=SimpleNamespace(serializer=Serializer()))
+    if not ended:
+        reading_errors(reading)
+    xml = record_xml(info, extended=not ended)
+    return host_error(reading._fragmenter.serializer.deserialize(xml, ObjectMeta("Obj", object=ErrorRecordMessage)))
 
 
 class _Sink:
@@ -135,8 +143,8 @@ class _Sink:
         self._reader.output(value)
         self._cut(value)
 
-    def error(self, record: Any) -> None:
-        self._reader.error(_error(record))
+    def error(self, info: ErrorInfo) -> None:
+        self._reader.error(_error(info))
 
     def warning(self, text: str) -> None:
         """Nobody reads it."""
@@ -247,7 +255,7 @@ class DirectRunner:
                 time.advance(deadlines[0][1])
         failure = ended[0] if ended else None
         if isinstance(failure, PipelineFailed):
-            return reader.end(_error(failure.record))
+            return reader.end(_error(failure.info, ended=True))
         if failure is not None and not isinstance(failure, PipelineStopped):
             raise failure
         return reader.end()
