@@ -6,7 +6,8 @@
     laboratory.py SCENARIO STATE
 
 prints one line of JSON when it is up, then one for each line that comes in: `figures` (since the last time), or
-`copies HOST NUMBER` (so many shadow copies of D: more); anything else ends it.
+`copies HOST NUMBER` (so many shadow copies of D: more), or `certificates PLUGIN` (hosts are reached with certificates
+from now on); anything else ends it.
 
 It is an ordinary laboratory but for one thing. The laboratory runs no script text; other people's modules are nothing
 but that. So here a script's input is read to its end, and a result of a module is answered where PowerShell would
@@ -81,6 +82,25 @@ def copies(lab: Lab, host: str, number: int) -> dict[str, Any]:
     return {"copies": number}
 
 
+# What each connection plugin calls the way to log on, the certificate and its key.
+_BY_CERTIFICATE = {
+    "psrp": ("ansible_psrp_auth", "ansible_psrp_certificate_pem", "ansible_psrp_certificate_key_pem"),
+    "winrm": ("ansible_winrm_transport", "ansible_winrm_cert_pem", "ansible_winrm_cert_key_pem"),
+}
+
+
+def certificates(lab: Lab, plugin: str, folder: Path) -> dict[str, Any]:
+    """Variables beside the inventory that make its hosts be reached with certificates."""
+    names = _BY_CERTIFICATE[plugin]
+    (folder / "host_vars").mkdir()
+    for host in lab.hosts:
+        file = folder / f"{host}.pem"
+        file.write_bytes(lab.client_certificate(host, "Administrator"))
+        told = dict(zip(names, ("certificate", str(file), str(file)), strict=True))
+        (folder / "host_vars" / f"{host}.json").write_text(json.dumps(told), encoding="utf-8")
+    return {"hosts": len(lab.hosts)}
+
+
 def main() -> None:
     """See the module."""
     runspace.Runspace = Runspace  # type: ignore[misc]
@@ -99,6 +119,8 @@ def main() -> None:
                     before = now
                 case ["copies", host, number]:
                     answer = copies(lab, host, int(number))
+                case ["certificates", plugin]:
+                    answer = certificates(lab, plugin, state)
                 case _:
                     break
             print(json.dumps(answer), flush=True)

@@ -23,8 +23,12 @@ CARRIERS = {
     "psrp, NTLM over HTTP": ("psrp", "http", "negotiate"),
     "psrp, NTLM over HTTPS": ("psrp", "https", "negotiate"),
     "psrp, Basic over HTTPS": ("psrp", "https", "basic"),
+    "psrp, certificate over HTTPS": ("psrp", "https", "certificate"),
+    "psrp, CredSSP over HTTPS": ("psrp", "https", "credssp"),
     "winrm, NTLM over HTTP": ("winrm", "http", "negotiate"),
     "winrm, Basic over HTTPS": ("winrm", "https", "basic"),
+    "winrm, certificate over HTTPS": ("winrm", "https", "certificate"),
+    "winrm, CredSSP over HTTPS": ("winrm", "https", "credssp"),
 }
 _JOB = "vssadmin list shadows"  # of their modules, which get no further than to where PowerShell would begin
 _SNAPSHOT = {"umbra.vss.snapshot": {"name": "bench", "volumes": ["D:"], "consistency": "application",
@@ -75,7 +79,7 @@ def actions(size: Size, say: Callable[[str], None]) -> Iterator[Row]:
     """Each action over each carrier: a host's share of what was spent, start of Ansible left out."""
     for carrier, how in CARRIERS.items():
         say(carrier)
-        with runs.laboratory(runs.scenario(size.hosts, how)) as lab:
+        with runs.laboratory(runs.scenario(size.hosts, how), how) as lab:
             runs.play(lab, INFO, size.hosts)  # whatever is done once is done
             rounds = [{name: runs.play(lab, task, size.hosts) for name, task in ACTIONS.items()}
                       for _ in range(size.rounds)]  # fmt: skip

@@ -35,18 +35,24 @@ _ANSIBLE = {
     "ANSIBLE_ACTION_PLUGINS": str(HERE / "action_plugins"),
     "PYTHONWARNINGS": "ignore",
 }
+USUAL = ("psrp", "http", "negotiate")  # connection plugin, scheme, authentication
 
 Figures = dict[str, float]
 
 
-def scenario(hosts: int, how: tuple[str, str, str] = ("psrp", "http", "negotiate"), **more: Any) -> dict[str, Any]:
-    """So many equal servers, reached by this plugin, scheme and authentication."""
+def scenario(hosts: int, how: tuple[str, str, str] = USUAL, **more: Any) -> dict[str, Any]:
+    """So many equal servers, reached by this plugin, scheme and authentication.
+
+    A laboratory's inventory knows no certificates: for these, see `certificates` of laboratory.py.
+    """
     plugin, scheme, auth = how
+    by_inventory = "basic" if auth == "certificate" else auth
     common = {
         "users": [{"name": "Administrator", "administrator": True, "remote": True}],
         "volumes": [{"letter": "C"}, {"letter": "D"}, {"letter": "E"}],
         "files": [{"path": "D:\\Data", "count": 10, "bytes": 4096}],
-        "connection": {"plugin": plugin, "scheme": scheme, "auth": auth},
+        "authentication": ["negotiate", "basic", "credssp", "certificate"],
+        "connection": {"plugin": plugin, "scheme": scheme, "auth": by_inventory},
         **more,
     }
     return {"name": "bench", "defaults": common, "hosts": [{"name": f"host{n:04}"} for n in range(hosts)]}
@@ -74,8 +80,8 @@ class Laboratory:
 
 
 @contextmanager
-def laboratory(plan: Mapping[str, Any]) -> Iterator[Laboratory]:
-    """Start one, and end it."""
+def laboratory(plan: Mapping[str, Any], how: tuple[str, str, str] = USUAL) -> Iterator[Laboratory]:
+    """Start one whose hosts are reached like this, and end it."""
     folder = Path(tempfile.mkdtemp(prefix="umbra-bench-"))
     try:
         file = folder / "scenario.yml"
@@ -87,7 +93,10 @@ def laboratory(plan: Mapping[str, Any]) -> Iterator[Laboratory]:
             line = process.stdout.readline()
             if not line:
                 raise SystemExit("The laboratory of the bench did not start; what it said is above.")
-            yield Laboratory(process, folder, json.loads(line)["inventory"])
+            lab = Laboratory(process, folder, json.loads(line)["inventory"])
+            if how[-1] == "certificate":
+                lab.ask(f"certificates {how[0]}")
+            yield lab
             assert process.stdin is not None
             process.stdin.close()
     finally:
