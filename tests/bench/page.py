@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 import matplotlib as mpl
 from measures import OTHERS
+from sampling import HOSTS
 
 mpl.use("svg")
 from matplotlib import pyplot as plt
@@ -95,4 +96,4 @@ def write(found: dict[str, Any], path: Path) -> None:
                   for part in ("copies", "writers", "files") if found.get(part)]  # fmt: skip
     here = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(loader=here, autoescape=True).get_template("page.html.j2")
-    path.write_text(template.render(found=found, plots=plots), encoding="utf-8")
+    path.write_text(template.render(found=found, plots=plots, hosts=HOSTS), encoding="utf-8")

@@ -5,7 +5,8 @@
 
     run.py FOLDER [--quick] [--only PART ...]
 
-writes FOLDER/bench.json and FOLDER/bench.html, prints the targets, and ends with 1 when one of them is missed.
+writes FOLDER/bench.json, FOLDER/bench.html and, of the profile, FOLDER/profile-*.txt (collapsed stacks), prints the
+targets, and ends with 1 when one of them is missed.
 """
 
 from __future__ import annotations
@@ -16,18 +17,19 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import measures
 from measures import FULL, QUICK, Row
 from page import write
+from sampling import sampled
 
 # Requests of an action with one pipeline: Create and two Receives, Command and a Receive, Delete ([MS-PSRP] 3.1.5.3);
 # the winrm connection has a command shell of its own, which it opens and deletes.
 LEAST = {"psrp": 6, "winrm": 8}
-PARTS = ("actions", "fleets", "copies", "writers", "files", "imports")
+PARTS = ("actions", "fleets", "profile", "copies", "writers", "files", "imports")
 
 
 def machine() -> dict[str, Any]:
@@ -88,6 +90,16 @@ def _per_host(fleets: list[Row], hosts: int) -> float:
     return min(float(each["info"]["wall"]) for each in fleets if each["hosts"] == hosts) / hosts
 
 
+def measured(part: str, size: measures.Size, folder: Path, say: Callable[[str], None]) -> Iterator[Row]:
+    """The rows of one part."""
+    if part == "imports":
+        return measures.imports()
+    if part == "profile":
+        return sampled(folder, say)
+    rows: Iterator[Row] = getattr(measures, part)(size, say)
+    return rows
+
+
 def main() -> int:
     """The exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -105,8 +117,7 @@ def main() -> int:
     found: dict[str, Any] = {"machine": machine(), "size": "quick" if options.quick else "full"}
     for part in options.only:
         say(f"- {part}")
-        rows = measures.imports() if part == "imports" else getattr(measures, part)(size, say)
-        found[part] = list(rows)
+        found[part] = list(measured(part, size, options.folder, say))
         (options.folder / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     found["targets"] = list(targets(found))
     (options.folder / "bench.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,17 +80,19 @@ class Laboratory:
 
 
 @contextmanager
-def laboratory(plan: Mapping[str, Any], how: tuple[str, str, str] = USUAL) -> Iterator[Laboratory]:
-    """Start one whose hosts are reached like this, and end it."""
+def laboratory(
+    plan: Mapping[str, Any], how: tuple[str, str, str] = USUAL, spied: Sequence[str] = ()
+) -> Iterator[Laboratory]:
+    """Start one whose hosts are reached like this, and end it; `spied`: a command that runs it and looks on."""
     folder = Path(tempfile.mkdtemp(prefix="umbra-bench-"))
     try:
         file = folder / "scenario.yml"
         file.write_text(yaml.safe_dump(dict(plan)), encoding="utf-8")
-        command = [sys.executable, str(HERE / "laboratory.py"), str(file), str(folder / "state")]
+        command = [*spied, sys.executable, str(HERE / "laboratory.py"), str(file), str(folder / "state")]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         with process:
             assert process.stdout is not None
-            line = process.stdout.readline()
+            line = next((each for each in process.stdout if each.startswith("{")), "")  # what looks on talks, too
             if not line:
                 raise SystemExit("The laboratory of the bench did not start; what it said is above.")
             lab = Laboratory(process, folder, json.loads(line)["inventory"])
@@ -99,6 +101,7 @@ def laboratory(plan: Mapping[str, Any], how: tuple[str, str, str] = USUAL) -> It
             yield lab
             assert process.stdin is not None
             process.stdin.close()
+            process.stdout.read()  # to its end: what looks on may have something to say
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -142,8 +145,12 @@ class _Memory(threading.Thread):
         return self.most
 
 
-def play(lab: Laboratory, task: Mapping[str, Any] | None, forks: int, *, memory: bool = False) -> Figures:
+def play(
+    lab: Laboratory, task: Mapping[str, Any] | None, forks: int, *, memory: bool = False, spied: Sequence[str] = ()
+) -> Figures:
     """Run one task (None: nothing) on all hosts; what the controller and the laboratory have spent.
+
+    spied: a command that runs Ansible and looks on; what it spends is counted.
 
     Keys: wall and cpu (seconds, of the controller), lab_cpu, operations, authentications, bytes_up, bytes_down,
     connections, and memory (MB) where it was asked for. Ends the bench when a host did not do it.
@@ -154,7 +161,7 @@ def play(lab: Laboratory, task: Mapping[str, Any] | None, forks: int, *, memory:
     env = (
         {k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")} | _ANSIBLE | {"ANSIBLE_FORKS": str(forks)}
     )
-    call = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", lab.inventory, str(book)]
+    call = [*spied, str(Path(sys.executable).with_name("ansible-playbook")), "-i", lab.inventory, str(book)]
     lab.ask("figures")
     with tempfile.TemporaryFile("w+") as said:
         began = time.perf_counter()
