@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psrpcore import types
-from vsslab.engine.clixml import from_wire
+from vsslab.engine.clixml import escaped, from_wire
 from vsslab.wire import pipelines
 
 POOL = psrpcore.ServerRunspacePool()
@@ -65,10 +65,10 @@ def shown(shell: psrpcore.PowerShell) -> Any:
     ]  # fmt: skip
 
 
-def typed(value: Any) -> tuple[type, Any]:
+def typed(value: Any) -> tuple[type, tuple[str, ...], Any]:
     """A value as the engine takes it, which tells numbers of one size from those of another."""
     taken = from_wire(value)
-    return type(taken), taken
+    return type(taken), getattr(taken, "types", ()), taken
 
 
 @given(st.lists(COMMANDS, min_size=1, max_size=4), st.booleans())
@@ -123,3 +123,25 @@ def test_a_reference_to_what_comes_later_is_not_read():
 )
 def test_what_is_no_pipeline_is_not_read(text):
     assert pipelines.read(ElementTree.fromstring(text), POOL._cipher) is None
+
+
+@given(st.recursive(TEXTS, lambda inner: st.lists(inner, max_size=3), max_leaves=5))
+def test_a_list_that_names_no_type_is_what_psrpcore_takes_it_for(value):
+    element = sent([("Get-Item", [("Path", "here")], True, False, None, False)])
+    held = next(each for each in element.iter("S") if each.attrib.get("N") == "V")
+    held.tag, held.text = "Obj", None
+    del held[:]
+    filled(held, value if isinstance(value, list) else [value])
+    found = pipelines.read(element, POOL._cipher)
+    assert found is not None
+    assert shown(found) == by_psrpcore(element)
+
+
+def filled(element: ElementTree.Element, items: list[Any]) -> None:
+    """Write these as an object that is only a list."""
+    below = ElementTree.SubElement(element, "LST")
+    for each in items:
+        if isinstance(each, list):
+            filled(ElementTree.SubElement(below, "Obj"), each)
+        else:
+            ElementTree.SubElement(below, "S").text = escaped(each).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

@@ -182,7 +182,8 @@ class Merging:
 
     def invoke(self, powershell, sink, stop, pipeline_id):
         for each in powershell.commands:
-            merges = (each.merge_my, each.merge_to, each.merge_error, each.merge_warning)
+            more = (getattr(each, name, 0) for name in ("merge_error", "merge_warning"))  # where there are any
+            merges = (each.merge_my, each.merge_to, *more)
             sink.output([each.command_text, each.merge_unclaimed, *(int(way) for way in merges)])
 
 

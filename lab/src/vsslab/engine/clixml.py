@@ -226,6 +226,8 @@ def from_wire(value: Any) -> Any:  # noqa: PLR0912 - one branch a type
 
 
 def _types_of(value: Any) -> tuple[str, ...]:
+    if isinstance(value, (SentList, SentDict)):
+        return value.types
     meta = getattr(value, "PSObject", None)
     return () if meta is None else tuple(meta.type_names)
 

@@ -29,6 +29,7 @@ from .errors import ErrorInfo, PipelineFailed, PipelineStopped, PowerShellError,
 from .native import ProgramStage
 from .pipeline import Asked, CmdletStage, Context, run
 from .roles import Restriction
+from .sent import SentPipeline
 from .values import EnumValue, Obj, Secret, Version, text_of
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Runspace:
     # -- the door --------------------------------------------------------------------------------------------------
     def invoke(
         self,
-        powershell: PowerShell,
+        powershell: PowerShell | SentPipeline,
         sink: Sink,
         stop: threading.Event,
         pipeline_id: str,
@@ -271,7 +272,7 @@ def application_private_data(host: Host) -> dict[str, Any]:
     return {"PSVersionTable": table}
 
 
-def _statements(powershell: PowerShell) -> list[list[Asked]]:
+def _statements(powershell: PowerShell | SentPipeline) -> list[list[Asked]]:
     out: list[list[Asked]] = [[]]
     for each in powershell.commands:
         arguments = tuple((None if name is None else str(name), from_wire(value)) for name, value in each.parameters)
@@ -283,7 +284,7 @@ def _statements(powershell: PowerShell) -> list[list[Asked]]:
     return [each for each in out if each]
 
 
-def described(powershell: PowerShell) -> list[dict[str, Any]]:
+def described(powershell: PowerShell | SentPipeline) -> list[dict[str, Any]]:
     """A pipeline's commands for the trace, without its secrets."""
     return _traced_all(_statements(powershell))
 

@@ -10,15 +10,16 @@ not of the ordinary kind is left to psrpcore, which knows what is wrong with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
 
-import psrpcore
 from psrpcore import types
 from psrpcore._crypto import PSRemotingCrypto
 
 from vsslab.engine.clixml import unescaped
+from vsslab.engine.sent import SentCommand, SentPipeline
+from vsslab.engine.values import SentList
 
 _MERGES = ("MergeMyResult", "MergeToResult", "MergePreviousResults")
 _PLAIN: dict[str, Callable[[str], Any]] = {
@@ -27,14 +28,21 @@ _PLAIN: dict[str, Callable[[str], Any]] = {
     "I32": int,
     "Nil": lambda _text: None,
 }
+_ARRAY_LIST = tuple(types.PSList.PSObject.type_names)  # what psrpcore takes a list for whose type is not named
 _MORE_MERGES = ("MergeError", "MergeWarning", "MergeVerbose", "MergeDebug", "MergeInformation")
+
+
+def _untyped(items: Iterable[Any]) -> SentList:
+    made = SentList(items)
+    made.types = _ARRAY_LIST
+    return made
 
 
 class _UnusualError(Exception):
     """The message has a form that psrpcore shall read."""
 
 
-def read(message: Element, cipher: PSRemotingCrypto) -> psrpcore.PowerShell | None:
+def read(message: Element, cipher: PSRemotingCrypto) -> SentPipeline | None:
     """The pipeline of a message, None when it is of an unusual form."""
     try:
         return _Reader(message, cipher).pipeline(message)
@@ -57,7 +65,7 @@ class _Reader:
             elif each.tag == "Obj" and "RefId" in each.attrib:
                 numbered[each.attrib["RefId"]] = each
 
-    def pipeline(self, message: Element) -> psrpcore.PowerShell:
+    def pipeline(self, message: Element) -> SentPipeline:
         """The whole; raises _UnusualError, KeyError for what is missing, and ValueError."""
         whole = self._of(message)
         shell = self._of(whole["PowerShell"])
@@ -65,11 +73,9 @@ class _Reader:
             _ = whole[name]
         if self._flag(whole["IsNested"]) or self._flag(shell["IsNested"]) or shell["History"].tag != "Nil":
             raise _UnusualError
-        made = psrpcore.PowerShell(
-            add_to_history=self._flag(whole["AddToHistory"]),
-            no_input=self._flag(whole["NoInput"]),
-            redirect_shell_error_to_out=self._flag(shell["RedirectShellErrorOutputPipe"]),
-        )
+        for flag in (whole["AddToHistory"], shell["RedirectShellErrorOutputPipe"]):
+            self._flag(flag)
+        made = SentPipeline(self._flag(whole["NoInput"]))
         several = shell.get("ExtraCmds")
         statements = [shell["Cmds"]] if several is None or several.tag == "Nil" else [
             self._of(each)["Cmds"] for each in self._items(several)
@@ -79,19 +85,14 @@ class _Reader:
             made.commands[-1].end_of_statement = True
         return made
 
-    def _command(self, element: Element) -> psrpcore.Command:
+    def _command(self, element: Element) -> SentCommand:
         told = self._of(element)
         scope = told["UseLocalScope"]
-        made = psrpcore.Command(
-            self._text(told["Cmd"]),
-            is_script=self._flag(told["IsScript"]),
-            use_local_scope=None if scope.tag == "Nil" else self._flag(scope),
-        )
         my, to, previous = (self._number(told[name]) for name in _MERGES)
         if any(self._number(told[name]) for name in _MORE_MERGES if name in told) or previous not in (0, 3):
             raise _UnusualError
-        made._merge_my, made._merge_to = types.PipelineResultTypes(my), types.PipelineResultTypes(to)
-        made.merge_unclaimed = bool(previous)
+        local = None if scope.tag == "Nil" else self._flag(scope)
+        made = SentCommand(self._text(told["Cmd"]), self._flag(told["IsScript"]), local, my, to, bool(previous))
         for each in self._items(told["Args"]):
             argument = self._of(each)
             name = argument["N"]
@@ -137,6 +138,9 @@ class _Reader:
         plain = _PLAIN.get(element.tag)
         if plain is not None:
             return plain(element.text or "")
+        items = element.find("LST") if element.tag == "Obj" else None
+        if items is not None and len(element) == 1:  # a list that does not name its type
+            return _untyped(self._value(self._targets.get(id(each), each)) for each in items)
         if id(element) not in self._values:
             if element.tag == "Obj" and any(each.tag in ("Ref", "TNRef") for each in element.iter()):
                 raise _UnusualError  # psrpcore looks them up where it has read the whole message

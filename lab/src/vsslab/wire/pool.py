@@ -102,7 +102,7 @@ class Pool(psrpcore.ServerRunspacePool):
             element = ElementTree.fromstring(message.data)  # noqa: S314 - the message was looked at before
             found = pipelines.read(element, self._cipher)
             if found is not None and message.pipeline_id in self.pipeline_table:
-                self.pipeline_table[message.pipeline_id].metadata = found
+                self.pipeline_table[message.pipeline_id].metadata = found  # type: ignore[assignment]  # who reads it takes both
                 return psrpcore.PSRPEvent.create(kind, None, message.runspace_pool_id, message.pipeline_id)
             content = types.deserialize(
                 element, self._cipher, our_capability=self.our_capability, their_capability=self.their_capability

@@ -18,6 +18,7 @@ import psrpcore
 from psrpcore import types
 
 from vsslab.engine.errors import ErrorInfo, PipelineFailed, PipelineStopped
+from vsslab.engine.sent import SentPipeline
 from vsslab.wire import fragments, soap
 from vsslab.wire.outbox import PsrpMessage
 from vsslab.wire.pool import Event, Pipeline, PipelineInput, PipelineSink, Pool
@@ -58,7 +59,7 @@ class _Job:
 
     task: Task
     pipeline: Pipeline
-    powershell: psrpcore.PowerShell | None = None
+    powershell: psrpcore.PowerShell | SentPipeline | None = None
     input: PipelineInput | None = None
     runspace: Runspace | None = None
 
