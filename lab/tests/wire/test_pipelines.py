@@ -144,4 +144,6 @@ def filled(element: ElementTree.Element, items: list[Any]) -> None:
         if isinstance(each, list):
             filled(ElementTree.SubElement(below, "Obj"), each)
         else:
-            ElementTree.SubElement(below, "S").text = escaped(each).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+            ElementTree.SubElement(below, "S").text = (
+                escaped(each).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+            )
