@@ -50,9 +50,9 @@ def start_lab(tmp_path):
         yield start
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(request, tmp_path_factory):
-    """Headless Chromium: the machine's, else Debian's."""
+    """Headless Chromium: the machine's, else Debian's. While its driver is there, nobody else can run an event loop."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed.")
     found = next(filter(None, map(shutil.which, PROGRAMS)), None)
     environment = None
