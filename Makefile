@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 #   make demo    back up a fleet of live Windows servers (the laboratory's) and prove the copies
-#   make test    everything that is checked, fast checks first
+#   make test    what is checked before anything else, fast checks first
+#   make test-all  everything that is checked, as continuous integration does: make test, and what takes long
 #   make crash   the crash table: every step of every transaction, times all that can befall it
 #   make bench   what actions cost, beside what other modules send for the same job
 #   make matrix  the whole suite with every version of Ansible in tests/matrix/versions.yml; MATRIX='2.16 2.20' chooses
@@ -37,7 +38,7 @@ export MYPY_CACHE_DIR := $(CURDIR)/.build/mypy
 export ANSIBLE_HOME := $(CURDIR)/.build/ansible
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build
 
-.PHONY: demo test lint unit lab-test integration crash declarations conformance fuzz bench bench-lab build
+.PHONY: demo test test-all lint unit lab-test integration crash declarations conformance fuzz bench bench-lab build
 .PHONY: release-check docs setup clean matrix matrix-smoke matrix-if-needed ansible-test
 .DELETE_ON_ERROR:
 
@@ -45,8 +46,15 @@ demo: setup
 	@$(BIN)/python demo/demo.py
 
 test: setup lint
-	@$(PYTEST) $(SPREAD) tests/unit tests/machine lab/tests
-	@$(MAKE) --no-print-directory integration
+	@$(PYTEST) $(SPREAD) -m "not slow" tests/unit tests/machine lab/tests
+	@rm -rf .build/tests
+	@$(PYTEST) -n $(FLEETS) --dist loadfile -m "not slow" tests/integration $(EVERY_PIPELINE:%=--ignore %)
+
+# What is marked slow (it waits, or builds, or fetches), what looks at all that integration tests have sent, a sample of the
+# crash table, and each version of Ansible for which what was tested no longer holds.
+test-all: test
+	@$(PYTEST) -n $(FLEETS) --dist loadfile -m slow lab/tests tests/integration $(EVERY_PIPELINE:%=--ignore %)
+	@$(PYTEST) $(EVERY_PIPELINE)
 	@CRASH_EVERY=16 $(MAKE) --no-print-directory crash
 	@$(MAKE) --no-print-directory matrix-if-needed
 
@@ -70,7 +78,7 @@ integration: setup
 	@$(PYTEST) -n $(FLEETS) --dist loadfile tests/integration $(EVERY_PIPELINE:%=--ignore %)
 	@$(PYTEST) $(EVERY_PIPELINE)
 
-# Prints the table, kept in .build; `make test` takes every so manieth step.
+# Prints the table, kept in .build; `make test-all` takes every so manieth step.
 crash: setup
 	@$(PYTEST) tests/crash
 

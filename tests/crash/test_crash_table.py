@@ -45,7 +45,7 @@ LEAST_STEPS = 40
 Watch = Callable[[Action, Pipeline], None]
 LEASE = 4 * 3600.0  # seconds; long after any lease of ours is over
 # To look at a part of the table: CRASH_ONLY='snapshot: *' or 'backup: copy'.
-# `make test` looks at every so manieth step only (CRASH_EVERY), `make crash` at all of them.
+# `make test-all` looks at every so manieth step only (CRASH_EVERY), `make crash` at all of them.
 ONLY, EVERY = os.environ.get("CRASH_ONLY", "*"), int(os.environ.get("CRASH_EVERY", "1"))
 ROWS = [row for row in STEPS if fnmatchcase(f"{row.transaction}: {row.name}", ONLY)][::EVERY]
 

@@ -11,6 +11,8 @@ import pytest
 from vsslab.lab import Lab
 from vsslab.scenario import read
 
+pytestmark = pytest.mark.slow
+
 FLEET = r"""
 name: rehearsing
 description: A server with an application that nobody uses, and a client.

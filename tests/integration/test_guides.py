@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from vsslab.lab import Lab
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / ".build" / "tests" / "guides"
 # What a reader writes himself: how his application is stopped, started and updated.

@@ -12,6 +12,8 @@ from vsslab.lab import Lab
 from vsslab.windows import psdata
 from vsslab.windows.endpoints import role_of
 
+pytestmark = pytest.mark.slow
+
 TARGETS = sorted(path.name for path in (Path(__file__).parent / "targets").iterdir())
 ENTER = {"ansible_psrp_configuration_name": "umbra-vss"}
 

@@ -13,6 +13,8 @@ import pytest
 from vsslab.vss import Context
 from vsslab.windows.errors import WinError
 
+pytestmark = pytest.mark.slow
+
 STATE = r"C:\Windows\umbra-vss"
 RUNS = rf"{STATE}\runs"
 MINE = {"name": "kept", "volumes": ["D:"], "consistency": "crash"}

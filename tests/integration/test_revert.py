@@ -16,6 +16,8 @@ from vsslab.scenario import read
 from vsslab.vss.codes import Context
 from vsslab.vss.storage import UNBOUNDED
 
+pytestmark = pytest.mark.slow
+
 FLEET = r"""
 name: reverting
 description: Servers whose data volume nobody uses, and a client.

@@ -23,6 +23,8 @@ from vsslab.lab import Lab
 sys.path.insert(0, str(Path(__file__).parent))
 import nodes
 
+pytestmark = pytest.mark.slow
+
 ROOT = nodes.ROOT
 OBSTACLE = nodes.obstacle()
 MERGE = ROOT / "docs" / "examples" / "merge_slices.py"

@@ -13,6 +13,8 @@ import pytest
 from vsslab.lab import Lab
 from vsslab.vss import Context
 
+pytestmark = pytest.mark.slow
+
 ALL_GONE = {"state": "absent", "all": True}
 CRASH = {"volumes": ["D:"], "consistency": "crash"}
 

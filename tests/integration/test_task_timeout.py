@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 
 def test_a_task_that_takes_too_long_leaves_nothing(fleet):
     host, app = fleet.host("legacy01"), fleet.app("legacy01")

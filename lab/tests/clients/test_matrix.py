@@ -19,6 +19,8 @@ from winrm.transport import Transport
 from . import drivers
 from .row import Row, rows
 
+pytestmark = pytest.mark.slow
+
 ROWS = rows()
 ANSIBLE = [each for each in ROWS if each.client.startswith("ansible ")]
 

@@ -14,6 +14,8 @@ from winrm.protocol import Protocol
 
 from .drivers import ask_go
 
+pytestmark = pytest.mark.slow
+
 UTF8 = 65001
 COMMANDS = (
     "whoami /user",

@@ -19,6 +19,8 @@ from vsslab import reference, scenario
 from vsslab.cli import manual
 from vsslab.cli.parser import build
 
+pytestmark = pytest.mark.slow
+
 LAB = Path(__file__).parents[2]
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 LAB = Path(__file__).parents[2]
 SOURCES = LAB / "src"
 

@@ -14,6 +14,8 @@ import vsslab
 from vsslab import scenario
 from vsslab.lab import Lab
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 HEAD = """

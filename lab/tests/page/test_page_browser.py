@@ -10,6 +10,8 @@ from vsslab.vss.codes import Context, VssError
 
 from .conftest import MARKUP
 
+pytestmark = pytest.mark.slow
+
 LIVE = "#link[data-state=live]"
 
 
