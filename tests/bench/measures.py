@@ -50,7 +50,7 @@ ACTIONS: dict[str, Task] = {
     "win_powershell": {"ansible.windows.win_powershell": {"script": _JOB}},
     "raw": {"ansible.builtin.raw": _JOB},
 }
-_LARGE = 500  # hosts, beyond which only the most forks are used
+_LARGE = 500  # hosts, beyond which only the fewest forks are used
 OTHERS = ("win_ping", "win_shell", "win_powershell", "raw")
 
 
@@ -101,7 +101,7 @@ def fleets(size: Size, say: Callable[[str], None]) -> Iterator[Row]:
         with runs.laboratory(runs.scenario(hosts)) as lab:
             runs.play(lab, INFO, 25)
             for forks in size.forks:
-                if (hosts < forks and forks != size.forks[0]) or (hosts > _LARGE and forks != size.forks[-1]):
+                if (hosts < forks and forks != size.forks[0]) or (hosts > _LARGE and forks != size.forks[0]):
                     continue
                 say(f"{hosts} hosts, {forks} forks")
                 found = [_fleet(lab, forks) for _ in range(size.rounds if hosts <= 100 else 1)]

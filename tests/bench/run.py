@@ -70,8 +70,10 @@ def targets(found: dict[str, list[Row]]) -> Iterator[Row]:
         yield told(f"info's wall time of the floor's, {where}", best["wall_ratio"], 1.25)
         yield told(f"info's controller CPU of the floor's, {where}", best["cpu_ratio"], 1.2)
     if len({each["hosts"] for each in fleets}) > 1:
-        few, many = (_per_host(fleets, hosts) for hosts in _ends(fleets))
-        yield told("wall time a host, the largest fleet against a tenth of it", many / few, 1.15)
+        forks = min(each["forks"] for each in fleets)
+        small, large_one = _ends(fleets)
+        few, many = (_per_host(fleets, hosts, forks) for hosts in (small, large_one))
+        yield told(f"wall time a host, {large_one} hosts against {small}, {forks} forks", many / few, 1.15)
     grown = found.get("copies", [])
     if len(grown) > 1:
         most, least = grown[-1], grown[0]
@@ -86,8 +88,10 @@ def _ends(fleets: list[Row]) -> tuple[int, int]:
     return max((each for each in sizes if each <= sizes[-1] / 5), default=sizes[0]), sizes[-1]
 
 
-def _per_host(fleets: list[Row], hosts: int) -> float:
-    return min(float(each["info"]["wall"]) for each in fleets if each["hosts"] == hosts) / hosts
+def _per_host(fleets: list[Row], hosts: int, forks: int) -> float:
+    return next(
+        float(each["info"]["wall"]) / hosts for each in fleets if (each["hosts"], each["forks"]) == (hosts, forks)
+    )
 
 
 def measured(part: str, size: measures.Size, folder: Path, say: Callable[[str], None]) -> Iterator[Row]:
