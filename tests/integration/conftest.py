@@ -245,8 +245,9 @@ def _end_of_ansible() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def work() -> Path:
-    """A folder of this worker, emptied first; the laboratory's traces stay in it for the last tests to read."""
-    mine = WORK / os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    """A folder of this worker in this run; the laboratory's traces stay in it for the last tests to read."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")[:4]  # the path of a socket in it must not be long
+    mine = WORK / f"{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}{run}"
     shutil.rmtree(mine, ignore_errors=True)
     (mine / "traces").mkdir(parents=True)
     return mine
