@@ -54,9 +54,14 @@ def lines(rows: list[Row], key: str, label: str) -> str:
             figures = [each[name][key] / (each["hosts"] if key == "cpu" else 1) for each in chosen]
             axes.plot(hosts, figures, style, color=colour, marker="o", markersize=3, label=f"{name}, {forks} forks")
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.set_xlabel("hosts")
     axes.set_ylabel(label)
-    axes.set_ylim(bottom=0)
+    if key == "wall":  # what grows with hosts is a straight line on two logarithmic axes
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+    else:
+        axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     return _svg(figure)
 
