@@ -28,6 +28,7 @@ FLEETS ?= 3
 PYTEST := $(BIN)/python -m pytest
 SPREAD := -n $(WORKERS) --dist loadfile
 EVERY_PIPELINE := tests/integration/test_zz_every_pipeline.py tests/integration/test_zz_jea_role.py
+FLEETWISE := -n $(FLEETS) --dist loadfile $(EVERY_PIPELINE:%=--ignore %)
 # pip keeps no cache: nothing is left outside this folder.
 export PIP_NO_CACHE_DIR := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -48,12 +49,12 @@ demo: setup
 test: setup lint
 	@$(PYTEST) $(SPREAD) -m "not slow" tests/unit tests/machine lab/tests
 	@rm -rf .build/tests
-	@$(PYTEST) -n $(FLEETS) --dist loadfile -m "not slow" tests/integration $(EVERY_PIPELINE:%=--ignore %)
+	@$(PYTEST) $(FLEETWISE) -m "not slow" tests/integration
 
 # What is marked slow (it waits, or builds, or fetches), what looks at all that integration tests have sent, a sample of the
 # crash table, and each version of Ansible for which what was tested no longer holds.
 test-all: test
-	@$(PYTEST) -n $(FLEETS) --dist loadfile -m slow lab/tests tests/integration $(EVERY_PIPELINE:%=--ignore %)
+	@$(PYTEST) $(FLEETWISE) -m slow lab/tests tests/integration
 	@$(PYTEST) $(EVERY_PIPELINE)
 	@CRASH_EVERY=16 $(MAKE) --no-print-directory crash
 	@$(MAKE) --no-print-directory matrix-if-needed
@@ -75,7 +76,7 @@ lab-test: setup
 # The last files read what the laboratories of all the others traced.
 integration: setup
 	@rm -rf .build/tests
-	@$(PYTEST) -n $(FLEETS) --dist loadfile tests/integration $(EVERY_PIPELINE:%=--ignore %)
+	@$(PYTEST) $(FLEETWISE) tests/integration
 	@$(PYTEST) $(EVERY_PIPELINE)
 
 # Prints the table, kept in .build; `make test-all` takes every so manieth step.

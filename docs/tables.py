@@ -47,7 +47,7 @@ def _table(head: Iterable[str], widths: str, rows: Iterable[Iterable[str]]) -> s
 
 def _codes(codes: Mapping[int, errors.Code], hexadecimal: bool) -> str:
     rows = []
-    for code in (code for _number, code in sorted(codes.items())):
+    for code in (codes[number] for number in sorted(codes)):
         name = f"``{code.hex}`` {code.name}" if hexadecimal else f"``{code.number}`` {code.name}"
         rows.append((name, _markup(code.meaning), _ASKS[code.todo], _markup(code.advice)))
     return _table(("Code", "What it means", "Asks to", "Advice"), "34 28 10 28", rows)

@@ -80,10 +80,8 @@ class Laboratory:
 
 
 @contextmanager
-def laboratory(
-    plan: Mapping[str, Any], how: tuple[str, str, str] = USUAL, spied: Sequence[str] = ()
-) -> Iterator[Laboratory]:
-    """Start one whose hosts are reached like this, and end it; `spied`: a command that runs it and looks on."""
+def laboratory(plan: Mapping[str, Any], spied: Sequence[str] = ()) -> Iterator[Laboratory]:
+    """Start one, and end it; `spied`: a command that runs it and looks on."""
     folder = Path(tempfile.mkdtemp(prefix="umbra-bench-"))
     try:
         file = folder / "scenario.yml"
@@ -95,10 +93,7 @@ def laboratory(
             line = next((each for each in process.stdout if each.startswith("{")), "")  # what looks on talks, too
             if not line:
                 raise SystemExit("The laboratory of the bench did not start; what it said is above.")
-            lab = Laboratory(process, folder, json.loads(line)["inventory"])
-            if how[-1] == "certificate":
-                lab.ask(f"certificates {how[0]}")
-            yield lab
+            yield Laboratory(process, folder, json.loads(line)["inventory"])
             assert process.stdin is not None
             process.stdin.close()
             process.stdout.read()  # to its end: what looks on may have something to say

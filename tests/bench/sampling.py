@@ -16,12 +16,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import runs
-from runs import Figures, Laboratory
+from measures import INFO, Row
 
 RATE = 250  # samples a second; each is so much of a second
 HOSTS, FORKS = 100, 10
 
-# By function: the first line that has one of a stack's functions is its layer. Innermost work first.
+# By function: the first line that has one of a stack's functions is its layer.
 CONTROLLER = {
     "the connection: open, authenticate": {"RunspacePool.open", "Connection._connect"},
     "the connection: close": {"VssAction._leave", "Connection.close", "Carrier.close"},
@@ -44,8 +44,6 @@ LABORATORY = {
 }
 _NAMES = {"controller": CONTROLLER, "laboratory": LABORATORY}
 
-Row = dict[str, str | float]
-
 
 def sampled(folder: Path, say: Callable[[str], None]) -> Iterator[Row]:
     """info over a fleet, by process and layer: `where`, `layer`, `share` of its time, and milliseconds a host.
@@ -61,16 +59,12 @@ def sampled(folder: Path, say: Callable[[str], None]) -> Iterator[Row]:
         return
     say(f"{HOSTS} hosts, {FORKS} forks, looked at {RATE} times a second")
     with runs.laboratory(runs.scenario(HOSTS), spied=spy["laboratory"]) as lab:
-        _play(lab, spy["controller"])
+        runs.play(lab, INFO, FORKS, spied=spy["controller"])
     for where, file in files.items():
         counts = layers(file.read_text(encoding="utf-8"), _NAMES[where])
         whole = sum(counts.values())
         for layer, count in counts.items():
             yield {"where": where, "layer": layer, "share": count / whole, "ms": 1000 * count / RATE / HOSTS}
-
-
-def _play(lab: Laboratory, spy: list[str]) -> Figures:
-    return runs.play(lab, {"umbra.vss.info": {}}, FORKS, spied=spy)
 
 
 def _spy(file: Path) -> list[str]:

@@ -47,7 +47,7 @@ class Suite:
 
 
 def whole(entry: Entry, workers: str, fleets: str) -> Iterator[Suite]:
-    """All suites, as `make test` runs them, and a thin sample of the crash table."""
+    """All suites of `make test-all`, with a thin sample of the crash table."""
     yield Suite("unit", (*SPREAD, workers, "tests/unit", "tests/machine"))
     ignored = tuple(itertools.chain.from_iterable(("--ignore", each) for each in LAST))
     yield Suite("integration", (*SPREAD, fleets, "tests/integration", *ignored))

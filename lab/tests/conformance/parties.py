@@ -24,6 +24,7 @@ from vsslab.engine.records import record_xml
 from vsslab.engine.runspace import Runspace
 from vsslab.windows.host import Host
 from vsslab.wire import fragments
+from vsslab.wire.pool import failed_xml
 
 from .answers import Answer, Reader
 from .pipelines import Pipeline
@@ -79,9 +80,7 @@ class Interpreter:
             self.runspace.invoke(read, sink, stop, "P1", *given)
             reader.answer["state"] = "Completed"
         except PipelineFailed as failed:
-            record = record_xml(failed.info, extended=False, label="ExceptionAsErrorRecord", number=1)
-            state = f'<Obj RefId="0"><MS><I32 N="PipelineState">5</I32>{record}</MS></Obj>'
-            reader.message("PIPELINE_STATE", ET.fromstring(state))
+            reader.message("PIPELINE_STATE", ET.fromstring(failed_xml(failed.info)))
         except PipelineStopped:
             reader.answer["state"] = "Stopped"
             reader.answer["failure"] = None

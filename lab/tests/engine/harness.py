@@ -18,6 +18,7 @@ from vsslab.engine.errors import ErrorInfo
 from vsslab.engine.records import record_xml
 from vsslab.engine.runspace import PipelineFailed, PipelineStopped, Runspace
 from vsslab.windows.host import Host
+from vsslab.wire.pool import failed_xml
 
 Cmd = tuple[str, dict[str, Any], tuple[Any, ...]]
 
@@ -61,8 +62,7 @@ class Outcome:
     def failed_state(self) -> ET.Element:
         """The message that tells the client of the failure."""
         assert self.failure is not None, self.written
-        record = record_xml(self.failure, extended=False, label="ExceptionAsErrorRecord", number=1)
-        return ET.fromstring(f'<Obj RefId="0"><MS><I32 N="PipelineState">5</I32>{record}</MS></Obj>')
+        return ET.fromstring(failed_xml(self.failure))
 
 
 class Recorder:

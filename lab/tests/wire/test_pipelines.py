@@ -144,6 +144,4 @@ def filled(element: ElementTree.Element, items: list[Any]) -> None:
         if isinstance(each, list):
             filled(ElementTree.SubElement(below, "Obj"), each)
         else:
-            ElementTree.SubElement(below, "S").text = (
-                escaped(each).replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-            )
+            below.append(ElementTree.fromstring(f"<S>{escaped(each)}</S>"))

@@ -65,7 +65,7 @@ class _Writer:
     def __init__(self, cipher: Any, number: int) -> None:
         self.parts: list[str] = []
         self._cipher = cipher
-        self._objects: dict[_Shape | None, int] = {}
+        self._objects: dict[_Shape, int] = {}
         self._next = {"object": number, "type": 0}
 
     def value(self, label: str, value: Any) -> None:

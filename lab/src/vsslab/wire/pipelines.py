@@ -21,21 +21,15 @@ from vsslab.engine.clixml import unescaped
 from vsslab.engine.sent import SentCommand, SentPipeline
 from vsslab.engine.values import SentList
 
+
+def _is_true(text: str) -> bool:
+    return text.lower() == "true"
+
+
 _MERGES = ("MergeMyResult", "MergeToResult", "MergePreviousResults")
-_PLAIN: dict[str, Callable[[str], Any]] = {
-    "S": unescaped,
-    "B": lambda text: text.lower() == "true",
-    "I32": int,
-    "Nil": lambda _text: None,
-}
-_ARRAY_LIST = tuple(types.PSList.PSObject.type_names)  # what psrpcore takes a list for whose type is not named
 _MORE_MERGES = ("MergeError", "MergeWarning", "MergeVerbose", "MergeDebug", "MergeInformation")
-
-
-def _untyped(items: Iterable[Any]) -> SentList:
-    made = SentList(items)
-    made.types = _ARRAY_LIST
-    return made
+_ARRAY_LIST = tuple(types.PSList.PSObject.type_names)  # what psrpcore takes a list for whose type is not named
+_PLAIN: dict[str, Callable[[str], Any]] = {"S": unescaped, "B": _is_true, "I32": int, "Nil": lambda _text: None}
 
 
 class _UnusualError(Exception):
@@ -120,7 +114,7 @@ class _Reader:
     def _flag(element: Element) -> bool:
         if element.tag != "B":
             raise _UnusualError
-        return (element.text or "").lower() == "true"
+        return _is_true(element.text or "")
 
     @staticmethod
     def _number(element: Element) -> int:
@@ -146,3 +140,9 @@ class _Reader:
                 raise _UnusualError  # psrpcore looks them up where it has read the whole message
             self._values[id(element)] = types.deserialize(element, self._cipher)
         return self._values[id(element)]
+
+
+def _untyped(items: Iterable[Any]) -> SentList:
+    made = SentList(items)
+    made.types = _ARRAY_LIST
+    return made

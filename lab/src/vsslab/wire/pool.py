@@ -100,9 +100,9 @@ class Pool(psrpcore.ServerRunspacePool):
             content = _opening(message.data)
         elif kind is types.PSRPMessageType.CreatePipeline:
             element = ElementTree.fromstring(message.data)  # noqa: S314 - the message was looked at before
-            found = pipelines.read(element, self._cipher)
+            found: Any = pipelines.read(element, self._cipher)  # in the place of psrpcore's: who reads it takes both
             if found is not None and message.pipeline_id in self.pipeline_table:
-                self.pipeline_table[message.pipeline_id].metadata = found  # type: ignore[assignment]  # who reads it takes both
+                self.pipeline_table[message.pipeline_id].metadata = found
                 return psrpcore.PSRPEvent.create(kind, None, message.runspace_pool_id, message.pipeline_id)
             content = types.deserialize(
                 element, self._cipher, our_capability=self.our_capability, their_capability=self.their_capability
@@ -127,22 +127,21 @@ class Pipeline(psrpcore.ServerPipeline):
 
     def complete(self) -> None:
         """End in the state Completed."""
-        self._end(types.PSInvocationState.Completed)
+        state = types.PSInvocationState.Completed
+        self._end(state, _state_xml("PipelineState", state.value))
 
     def fail(self, info: ErrorInfo) -> None:
         """End in the state Failed, with the record inside the state message."""
-        self._end(types.PSInvocationState.Failed, self._record(info, label="ExceptionAsErrorRecord", number=1))
+        self._end(types.PSInvocationState.Failed, failed_xml(info, self._pool._cipher))
 
     def error(self, info: ErrorInfo) -> None:
         """One record for the error stream."""
-        self._post(types.PSRPMessageType.ErrorRecord, self._record(info, extended=True).encode())
+        xml = record_xml(info, extended=True, cipher=self._pool._cipher)
+        self._post(types.PSRPMessageType.ErrorRecord, xml.encode())
 
-    def _end(self, state: types.PSInvocationState, record: str = "") -> None:
+    def _end(self, state: types.PSInvocationState, xml: bytes) -> None:
         self._change_state(state, emit=False)
-        self._post(types.PSRPMessageType.PipelineState, _state_xml("PipelineState", state.value, record))
-
-    def _record(self, info: ErrorInfo, *, extended: bool = False, label: str = "", number: int = 0) -> str:
-        return record_xml(info, extended=extended, cipher=self._pool._cipher, label=label, number=number)
+        self._post(types.PSRPMessageType.PipelineState, xml)
 
     def _post(self, kind: types.PSRPMessageType, xml: bytes) -> None:
         self._pool.post(kind.value, self.pipeline_id, xml)
@@ -227,6 +226,12 @@ def _capability_xml() -> bytes:
 
 def _plain(pool: psrpcore.ServerRunspacePool, message: types.PSObject) -> bytes:
     return bytes(ElementTree.tostring(types.serialize(message, pool._cipher), encoding="utf-8", method="xml"))
+
+
+def failed_xml(info: ErrorInfo, cipher: PSRemotingCrypto | None = None) -> bytes:
+    """PIPELINE_STATE of a pipeline that has failed, with the record in it ([MS-PSRP] 2.2.2.21)."""
+    record = record_xml(info, extended=False, cipher=cipher, label="ExceptionAsErrorRecord", number=1)
+    return _state_xml("PipelineState", types.PSInvocationState.Failed.value, record)
 
 
 def _state_xml(name: str, value: int, record: str = "") -> bytes:
