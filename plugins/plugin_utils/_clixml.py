@@ -51,10 +51,10 @@ def create_pipeline(statements: Sequence[Sequence[Command]]) -> bytes:
     There must be a statement. Raises Unsendable for a value that has no form on the wire.
     """
     known = _Known()
-    every = [known.list("Cmds", [known.command(each) for each in commands]) for commands in statements]
+    every = [known.listed("Cmds", [known.command(each) for each in commands]) for commands in statements]
     pipeline = _Object(
         '<MS><B N="IsNested">false</B>',
-        known.list("ExtraCmds", [known.object("<MS>", each, "</MS>") for each in every]),
+        known.listed("ExtraCmds", [known.shared("<MS>", each, "</MS>") for each in every]),
         every[0],  # several statements: the first one is told twice, which only pipelines of one command read
         '<Nil N="History"/><B N="RedirectShellErrorOutputPipe">false</B></MS>',
     )
@@ -93,7 +93,7 @@ class _Known:
     def __init__(self) -> None:
         self._objects: dict[tuple[_Part, ...], _Object] = {}
 
-    def object(self, *parts: _Part) -> _Object:
+    def shared(self, *parts: _Part) -> _Object:
         """The object of these parts, whose own objects come from here."""
         found = self._objects.get(parts)
         if found is None:
@@ -105,16 +105,16 @@ class _Known:
         given = [self._argument(name, value) for name, value in command.parameters.items()]
         given += [self._argument(None, value) for value in command.arguments]
         name = f'<MS><S N="Cmd">{_text(command.name)}</S>'
-        return self.object(name, *_SWITCHES, self.list("Args", given), "</MS>")
+        return self.shared(name, *_SWITCHES, self.listed("Args", given), "</MS>")
 
-    def list(self, name: str, items: Sequence[_Object]) -> tuple[str, _Object]:
+    def listed(self, name: str, items: Sequence[_Object]) -> tuple[str, _Object]:
         """A property of this name."""
-        return f' N="{name}"', self.object("<LST>", *(("", each) for each in items), "</LST>")
+        return f' N="{name}"', self.shared("<LST>", *(("", each) for each in items), "</LST>")
 
     def _argument(self, name: str | None, value: Any) -> _Object:
         called = '<MS><Nil N="N"/>' if name is None else f'<MS><S N="N">{_text(name)}</S>'
         held = self._value(' N="V"', value)
-        return self.object(f"{called}{held}</MS>") if isinstance(held, str) else self.object(called, held, "</MS>")
+        return self.shared(f"{called}{held}</MS>") if isinstance(held, str) else self.shared(called, held, "</MS>")
 
     def _value(self, label: str, value: Any) -> _Part:
         """A plain value; a tagged one of Ansible's is what it is a kind of."""
@@ -122,9 +122,9 @@ class _Known:
             return f"<Nil{label}/>"
         if isinstance(value, Mapping):
             pairs = [(self._value(' N="Key"', str(key)), self._value(' N="Value"', value[key])) for key in value]
-            return label, self.object("<DCT>", *(each for pair in pairs for each in ("<En>", *pair, "</En>")), "</DCT>")
+            return label, self.shared("<DCT>", *(each for pair in pairs for each in ("<En>", *pair, "</En>")), "</DCT>")
         if isinstance(value, (list, tuple)):
-            return label, self.object("<LST>", *(self._value("", each) for each in value), "</LST>")
+            return label, self.shared("<LST>", *(self._value("", each) for each in value), "</LST>")
         tag, shown = _primitive(value)
         return f"<{tag}{label}>{shown}</{tag}>"
 

@@ -50,7 +50,7 @@ def read(module: str) -> Mapping[str, Mapping[str, Any]]:
     told = _parsed((_MODULES / f"{module}.yml").read_text(encoding="utf-8"))["DOCUMENTATION"]
     options: dict[str, dict[str, Any]] = dict(told["options"])
     for fragment in told.get("extends_documentation_fragment", ()):
-        file, _, variable = fragment.removeprefix(f"{COLLECTION}.").partition(".")
+        file, _dot, variable = fragment.removeprefix(f"{COLLECTION}.").partition(".")
         found = import_module(f"...doc_fragments.{file}", __name__).ModuleDocFragment
         options |= _parsed(getattr(found, variable.upper() or "DOCUMENTATION")).get("options") or {}
     return options
