@@ -23,7 +23,7 @@ from unittest.mock import patch
 from xml.etree import ElementTree
 
 import psrpcore
-from ansible_collections.umbra.vss.plugins.action import cleanup, restore, snapshot
+from ansible_collections.umbra.vss.plugins.action import backup, cleanup, restore, snapshot
 from ansible_collections.umbra.vss.plugins.plugin_utils import _spec
 from ansible_collections.umbra.vss.plugins.plugin_utils._error_records import reading_errors
 from ansible_collections.umbra.vss.plugins.plugin_utils._host import Host
@@ -57,7 +57,7 @@ from vsslab.trace import Trace
 ADMINISTRATOR = "Administrator"
 GIB = 1024**3
 BEGIN = datetime(2026, 3, 27, 22, 30, tzinfo=timezone.utc)  # two days later, clocks are set forward in Europe
-MODULES = {"snapshot": snapshot, "cleanup": cleanup, "restore": restore}
+MODULES = {"backup": backup, "snapshot": snapshot, "cleanup": cleanup, "restore": restore}
 _SPECS: dict[str, Any] = {}
 _POOL = psrpcore.ServerRunspacePool()
 _shells = itertools.count(1)

@@ -50,13 +50,22 @@ def plan(record: Record, windows: str) -> list[undo.Action]:
     return undo.programs(record, windows)
 
 
-def tasks(record: Record, windows: str, until: datetime) -> dict[str, str]:
-    """The tasks of the lease, their XML by their names; more than one when a task cannot hold all it does."""
-    actions, found = plan(record, windows), dict[str, str]()
-    room = _MOST_ACTIONS - 1
+def _pieces(record: Record, windows: str) -> dict[str, list[undo.Action]]:
+    """What the tasks of the lease do, by their names."""
+    actions, room = plan(record, windows), _MOST_ACTIONS - 1
     pieces = [actions[at : at + room] for at in range(0, len(actions), room)]
-    for number, piece in enumerate(pieces):
-        name = record.lease_task if number == 0 else f"{record.lease_task}-{number + 1}"
+    return {record.lease_task + (f"-{at + 1}" if at else ""): piece for at, piece in enumerate(pieces)}
+
+
+def names(record: Record, windows: str) -> list[str]:
+    """The tasks of the lease; more than one when a task cannot hold all it does."""
+    return list(_pieces(record, windows))
+
+
+def tasks(record: Record, windows: str, until: datetime) -> dict[str, str]:
+    """The tasks of the lease, their XML by their names."""
+    found: dict[str, str] = {}
+    for number, (name, piece) in enumerate(_pieces(record, windows).items()):
         whole = [*piece, ("schtasks", ("/delete", "/tn", f"{verbs.TASK_PATH}{name}", "/f"))]
         start = (until + number * _APART).astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         found[name] = verbs.task_xml(

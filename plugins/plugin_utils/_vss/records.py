@@ -142,6 +142,11 @@ class Record:
         """The task that undoes the run when its lease is over."""
         return f"{self.run}-lease"
 
+    @property
+    def work_tasks(self) -> tuple[str, ...]:
+        """Its tasks but those of its lease."""
+        return tuple(name for name in self.tasks if not name.startswith(self.lease_task))
+
     def next(self, until: datetime, **changes: Any) -> Record:
         """The record after a step: one revision on, its lease until then (a kept one has none)."""
         later = replace(self, revision=self.revision + 1, **changes)

@@ -101,6 +101,7 @@ class Run:
     prepared: bool = False
     creating: datetime | None = None
     _leased: tuple[object, ...] = ()
+    _leases: tuple[str, ...] = ()  # the tasks of the lease that are registered
     _scripts: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -216,13 +217,11 @@ class Run:
 
     def keeping(self, **changes: Any) -> list[Statement]:
         """The statements that end a run whose snapshot stays: the removal of its lease is what keeps it."""
-        leftover = Leftover(self.record)
         first = self.step(state="keeping", **changes)
-        remain = tuple(name for name in self.record.tasks if name not in leftover.leases)
-        self.record = self.record.next(self.now(), state="kept", tasks=remain)
+        self.record = self.record.next(self.now(), state="kept", tasks=self.record.work_tasks)
         return [
             *first,
-            *(verbs.remove_task(f"un{name}", name) for name in leftover.leases),
+            *(verbs.remove_task(f"un{name}", name) for name in reversed(self._leases)),  # the first is what counts
             *(replace(each, key=f"kept-{each.key}") for each in self._written(scripts=False)),
             *lock.giving_back(self.record.run, self.host.windows),
         ]
@@ -232,7 +231,13 @@ class Run:
         return lock.giving_back(self.record.run, self.host.windows, "-early")
 
     def _renewed(self, lease: timedelta) -> Record:
-        """The record one revision on. Its lease moves only when that is worth a registration."""
+        """The record one revision on. Its lease moves only when that is worth a registration.
+
+        It names all tasks of the lease but the first: those that there are, and those that there will be.
+        """
+        named = dict.fromkeys([*self._leases, *leases.names(self.record, self.host.windows)])
+        more = [name for name in named if name != self.record.lease_task]
+        self.record = replace(self.record, tasks=(*self.record.work_tasks, *more))
         now, until = self.now(), self._leased[1] if self._leased else None
         stays = isinstance(until, datetime) and now + lease * 2 / 3 < until
         return self.record.next(until if stays and isinstance(until, datetime) else now + lease)
@@ -243,7 +248,13 @@ class Run:
         if until is None or self._leased == (plan, until):
             return []
         self._leased = (plan, until)
-        return leases.registering(self.host, self.record, until)
+        before, self._leases = self._leases, tuple(leases.names(self.record, self.host.windows))
+        # One that is not needed any more would undo at its time what belongs to a run that goes on, or has ended well.
+        over = [name for name in before if name not in self._leases]
+        return [
+            *leases.registering(self.host, self.record, until),
+            *(verbs.remove_task(f"over-{name}", name).tolerant() for name in over),
+        ]
 
     def _written(self, scripts: bool = True) -> list[Statement]:
         wanted = leases.scripts(self.record, self.host.windows) if scripts else self._scripts

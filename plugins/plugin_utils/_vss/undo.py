@@ -101,8 +101,7 @@ class Leftover:
     @property
     def tasks(self) -> list[str]:
         """Every task of the run but its lease."""
-        named = [*self.record.tasks, *([self.record.thaw] if self.record.thaw else [])]
-        return [name for name in dict.fromkeys(named) if not name.startswith(self.record.lease_task)]
+        return list(dict.fromkeys([*self.record.work_tasks, *([self.record.thaw] if self.record.thaw else [])]))
 
     @property
     def leases(self) -> list[str]:
