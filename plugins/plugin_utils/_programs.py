@@ -73,7 +73,8 @@ def program(key: str, exe: str, *args: str, result: Literal["json", "text", "non
 _CMD_SPECIAL = re.compile(r"[&|<>^%!;,=`]")
 
 
-def _cmd_word(path: str) -> str:
+def link_word(path: str) -> str:
+    """The path of a link as cmd takes it as it is. Raises Unsendable when it would not."""
     if _CMD_SPECIAL.search(path):
         raise Unsendable(f"the path of a link must not hold any of & | < > ^ % ! ; , = `: {path!r}")
     return checked_argument(path)
@@ -85,12 +86,12 @@ def make_link(key: str, link: str, device: str) -> Statement:
     Only cmd's mklink keeps the target as it is given, and without its closing backslash the link leads nowhere.
     """
     target = device.rstrip("\\") + "\\"
-    return program(key, "cmd.exe", "/d", "/c", "mklink", "/d", _cmd_word(link), _cmd_word(target))
+    return program(key, "cmd.exe", "/d", "/c", "mklink", "/d", link_word(link), link_word(target))
 
 
 def remove_link(key: str, link: str) -> Statement:
     """Remove a directory link, never what it leads to (cmd's rmdir without /s)."""
-    return program(key, "cmd.exe", "/d", "/c", "rmdir", _cmd_word(link.rstrip("\\")))
+    return program(key, "cmd.exe", "/d", "/c", "rmdir", link_word(link.rstrip("\\")))
 
 
 def secure(key: str, path: str) -> Statement:

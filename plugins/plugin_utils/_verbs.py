@@ -46,6 +46,7 @@ from ._pipeline import Command, Statement, Unsendable
 from ._programs import (
     checked_argument,
     checked_guid,
+    link_word,
     make_link,
     own,
     plain_line,
@@ -84,6 +85,7 @@ __all__ = [
     "hash_files",
     "hash_folders",
     "items",
+    "link_word",
     "list_files",
     "list_folders",
     "list_links",

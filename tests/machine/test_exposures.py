@@ -12,6 +12,7 @@ from vsslab.specs import UserSpec
 from vsslab.windows.errors import WinError
 
 from .direct import Controller, Killed, Trouble, build
+from .world import Photo
 
 USERS = (
     UserSpec("Administrator", administrator=True, remote=True),
@@ -49,6 +50,16 @@ def present(controller, *expose, check=False, **more):
 def done(answer):
     assert not answer.get("failed"), answer["msg"]
     return answer
+
+
+@pytest.mark.parametrize("path", ["C:\\R&D", "C:\\Audit, 2026", "C:\\50%", "C:\\a^b", "C:\\one;two", "C:\\a=b"])
+def test_a_link_that_cmd_would_not_take_as_it_is_is_refused_before_anything_is_made(host, controller, path):
+    before = Photo.of(host)
+    answers = [refused(present(controller, {"volume": "D:", "path": path}, check=check)) for check in (True, False)]
+    assert answers[0] == answers[1]
+    assert "srv1" in answers[0]
+    assert repr(path) in answers[0]
+    assert not before.changes(Photo.of(host))
 
 
 def refused(answer):

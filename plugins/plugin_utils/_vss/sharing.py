@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .. import _verbs as verbs
-from .._pipeline import Reply, Statement
+from .._pipeline import Reply, Statement, Unsendable
 from .._shares import find_share
 from .diskshadow import Unscriptable, token
 from .errors import VssFailure
@@ -128,8 +128,8 @@ def _exposure(volume: Volume, item: Mapping[str, Any], host: str) -> Exposure:
         raise VssFailure(f"{path!r} on {host} is no place for an exposure of type {type_}.")
     try:
         where = normal(path)
-        return Exposure(volume, where if type_ == "link" else token(where), type_)
-    except (BadPath, Unscriptable) as error:
+        return Exposure(volume, verbs.link_word(where) if type_ == "link" else token(where), type_)
+    except (BadPath, Unscriptable, Unsendable) as error:
         raise VssFailure(f"A shadow copy on {host} cannot be exposed at {path!r}: {error}") from None
 
 
