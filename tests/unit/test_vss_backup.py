@@ -15,6 +15,7 @@ from ansible_collections.umbra.vss.plugins.plugin_utils._vss import copying, fro
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.backup import backup
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.errors import VssFailure
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.facts import Event
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss.paths import fold
 
 from .vss_fake_host import NOW, FakeWindows, listing_table, ticks, volume
 
@@ -125,6 +126,20 @@ def test_keep_snapshot_keeps_it_under_its_name(windows):
     assert result["left_behind"] == []
     (record,) = [json.loads(text) for path, text in windows.files.items() if path.endswith("record.json")]
     assert (record["state"], record["name"], record["links"], record["tasks"]) == ("kept", "kept", [], [])
+
+
+def test_a_snapshot_that_cannot_be_recorded_as_kept_is_not_said_to_be(windows):
+    """The next run would take it for an interrupted one's, and remove it."""
+
+    def full(statement):
+        if '"complete": true' in windows.files.get("E:\\Backup\\umbra-vss.json", ""):
+            return windows.failed(statement, "the disk is full")
+        return windows._simulated(statement)
+
+    windows.answers.insert(0, (r"(kept-)?record(-moved)?", full))
+    with pytest.raises(VssFailure, match="the disk is full"):
+        backup(windows.host, {**ARGS, "keep_snapshot": "kept"}, False, said)
+    assert not windows.shadows
 
 
 REFUSED = {
@@ -373,4 +388,13 @@ def test_paths_beyond_260_characters_are_asked_for_in_the_form_that_keeps_them()
     asked = statements[0].commands[0].parameters["LiteralPath"]
     assert sorted(asked) == ["E:\\copy", f"\\\\?\\E:\\copy\\{deep}"]
     reply = {"k@0": Result("k@0", [{"Path": f"\\\\?\\E:\\copy\\{deep}\\file.txt", "Hash": "AB"}])}
-    assert verify._hashes(reply, "k", "E:\\copy") == {f"{deep}\\file.txt": "AB"}
+    assert verify._hashes(reply, "k", "E:\\copy") == {fold(f"{deep}\\file.txt"): "AB"}
+
+
+def test_names_that_are_two_for_windows_are_two():
+    """A sharp s is no double s, and a blank that only Unicode knows is a part of a name."""
+    names = ["stra\u00dfe.txt", "strasse.txt", "a.txt", "a.txt\u00a0"]
+    lines = [f"\t{at}\tC:\\l\\1\\Bank\\{name}\r" for at, name in enumerate(names)]
+    assert verify.listed(lines, "c:\\L\\1\\Bank") == {name: at for at, name in enumerate(names)}
+    reply = {"k@0": Result("k@0", [{"Path": f"E:\\b\\{name}", "Hash": name} for name in names])}
+    assert sorted(verify._hashes(reply, "k", "E:\\b").values()) == sorted(names)

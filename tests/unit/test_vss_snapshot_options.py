@@ -159,6 +159,23 @@ def test_another_description_is_written_into_the_record_and_nothing_else(windows
     assert len(windows.shadows) == 1
 
 
+def test_a_description_that_cannot_be_written_is_no_change(windows):
+    present(windows, description="before the update")
+    windows.answers.insert(0, ("kept-record(-moved)?", lambda s: windows.failed(s, "the disk is full")))
+    with pytest.raises(VssFailure, match="the disk is full"):
+        present(windows, description="after it")
+    assert [record["description"] for record in records(windows).values()] == ["before the update"]
+    assert len(windows.shadows) == 1
+
+
+def test_another_description_is_there_before_it_is_somebody_elses_turn(windows):
+    present(windows, description="before the update")
+    windows.said.clear()
+    present(windows, description="after it")
+    keys = windows.keys()
+    assert keys.index("kept-record-moved") < keys.index("lock-file-0")
+
+
 # ---- kinds, providers, types of backup
 def test_client_accessible_copies_are_made_without_writers_and_said_to_be_so(windows):
     with pytest.raises(VssFailure, match="client-accessible shadow copies are made without them"):

@@ -12,7 +12,7 @@ from typing import Any
 from .. import _verbs as verbs
 from .._host import Host
 from .._pipeline import ConnectionLost, HostFailure, Reply, Statement
-from . import copying, frozen, inventory, verify
+from . import copying, frozen, inventory, records, verify
 from .copying import Job, Progress, ShadowsGone, size
 from .creation import Incomplete, ask_writers, made_records
 from .destination import Wish, check_destination, destination_path, make_wish, on_another_volume, questions
@@ -20,7 +20,7 @@ from .errors import LOST, VssFailure
 from .facts import Event, Facts, read_events, read_shadows, read_volumes
 from .inventory import shadows_statement, volumes_statement
 from .paths import below_destination, join
-from .planning import Plan, make_plan
+from .planning import Plan, make_plan, patience
 from .recovery import recover
 from .report import Work, event_text, listed, manifest, predicted
 from .report import answer as report
@@ -57,7 +57,7 @@ def _backup(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -> 
     facts.require_rights()
     facts.require_safe_state()
     wish = make_wish(facts, path, sources, args)
-    facts, recovered, notes = recover(host, facts, check_mode, say)
+    facts, recovered, notes = recover(host, facts, check_mode, say, timeout=patience(args))
     check_destination(host, facts, wish, recovered, check_mode)
     plan = make_plan(facts, wish.sources, args)
     on_another_volume(facts, wish, plan)
@@ -343,12 +343,25 @@ def _finish(work: Work, found: verify.Verified, done: Leftover) -> list[str]:
     steps += [verbs.remove_task(f"untask-{at}", task).tolerant() for at, task in enumerate(done.tasks)]
     shadows = tuple(replace(made, link="") for made in done.record.shadows)
     steps += run.keeping(name=keep, links=(), tasks=(), shadows=shadows, made_destination=())
-    reply = act_all(host, [*steps, *look(host, [done])])
+    reply = act_all(host, [*steps, *look(host, [done]), records.reading("now", host.windows)])
     if not reply["manifest"].complete:
         check(reply, host)
+    _require_kept(work, reply)
     # What was kept on purpose is not left behind.
     stays = {f"shadow copy {made.id}" for made in done.record.shadows} | {run.folder}
     return [what for what in remains(host, [done], reply) if what not in stays]
+
+
+def _require_kept(work: Work, reply: Reply) -> None:
+    """Fail unless the host's record says that the snapshot is kept: the next run would remove it otherwise."""
+    run, host = work.run, work.run.host
+    tasks = [str(told.get("TaskName")) for told in reply["left-tasks"].values]
+    now = records.read_all(str(text) for text in reply["now"].values).settled(tasks)
+    if not any(record.run == run.record.run and record.kept for record in now.readable):
+        check(reply, host)
+        raise VssFailure(
+            f"That the snapshot {work.wish.keep} stays could not be recorded on {host.name}: run it again."
+        )
 
 
 def _undone(work: Work, done: Leftover, steps: Sequence[Statement]) -> list[str]:

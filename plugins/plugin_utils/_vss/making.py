@@ -132,9 +132,14 @@ def describe(host: Host, facts: Facts, record: Record, description: str, say: Sa
     try:
         run.start(timeout=timeout)
         final = record.next(run.now(), description=description)
-        run.finish(*(replace(each, key=f"kept-{each.key}") for each in records.write(final, host.windows)))
+        kept = [replace(each, key=f"kept-{each.key}") for each in records.write(final, host.windows)]
+        check(host.act(*kept, allow=True), host)
+        run.finish()  # only then somebody else's turn comes
     except (VssFailure, HostFailure) as error:
         raise failing(run, error) from None
+    except BaseException:
+        run.interrupted(())
+        raise
 
 
 # ---- answers
