@@ -14,11 +14,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.umbra.vss.plugins.plugin_utils._host import Host
+from ansible_collections.umbra.vss.plugins.plugin_utils._pipeline import HostFailure
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss import inventory, lock, records
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.owner import Owner, this_process
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss.removal import remove_kept
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.run import Busy, Run, Stale, begin
 
-from .direct import DirectRunner, build
+from .direct import Controller, DirectRunner, build
 
 ELSEWHERE = Owner("another controller", "boot", "pid:[1]", 12, "99", "ada")
 LOCK = r"C:\Windows\umbra-vss\lock"
@@ -162,3 +164,53 @@ def test_many_at_once_have_it_one_after_the_other(windows):
     assert done == [[]] * 6
     assert max(most) == 1
     assert left(windows) == []
+
+
+def test_nobody_takes_it_from_one_who_may_still_be_waiting(windows):
+    """A lock lasts as long as the lease: half an hour after the last moment at which its run gives up waiting."""
+    patient = run_of(windows, owner=ELSEWHERE)
+    patient.start(timeout=3600)
+    windows.clock.time.advance(80 * 60)
+    other = run_of(windows)
+    with pytest.raises(Busy, match="is at work"):
+        other.start()
+    assert holds(windows) == [patient.record.run]
+    windows.clock.time.advance(20 * 60)
+    other = run_of(windows)
+    other.start()
+    assert holds(windows) == [other.record.run]
+    assert other.finish() == []
+
+
+def test_what_has_gone_in_waiting_for_it_is_not_waited_again(windows):
+    run = run_of(windows)
+    before = time.monotonic()
+    run.start(timeout=30)
+    assert before + 30 <= run.deadline <= time.monotonic() + 30
+
+
+def test_a_removal_that_fails_lets_others_have_their_turn(windows):
+    made = Controller(windows).task("snapshot", {"name": "n", "volumes": ["D:"], "consistency": "crash"})
+    assert not made.get("failed")
+    host = Host("srv1", DirectRunner(windows))
+    facts = inventory.gather(host, ["records", "snapshots"])
+    (target,) = facts.records.readable
+    windows.files.remove_tree(rf"C:\Windows\umbra-vss\runs\{target.run}")  # somebody has buried it meanwhile
+    facts = replace(facts, records=replace(facts.records, readable=()))
+    with pytest.raises(HostFailure):
+        remove_kept(host, facts, [target], lambda text: None)
+    assert holds(windows) == []
+
+
+def test_a_run_that_waits_to_clean_up_waits_as_long_as_the_task_says(windows):
+    patient = run_of(windows, owner=ELSEWHERE)
+    patient.start(timeout=3600)
+    dead = run_of(windows)
+    dead._opening(records.LEASE)
+    dead.host.act(records.first(dead.record, r"C:\Windows"))
+    args = {"name": "n", "volumes": ["D:"], "consistency": "crash", "on_busy": {"wait": "0s"}}
+    started = time.monotonic()
+    answer = Controller(windows).task("snapshot", args)
+    assert answer["failed"], answer
+    assert "is at work" in answer["msg"]
+    assert time.monotonic() - started < 20

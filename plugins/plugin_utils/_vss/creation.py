@@ -136,16 +136,15 @@ class Incomplete(VssFailure):
 
 
 class _Patience:
-    """Waits for others within the time allowed."""
+    """Waits for others within the time allowed, of which a part may have gone in waiting for the lock."""
 
-    def __init__(self, run: Run, plan: Plan) -> None:
-        self._run, self._plan = run, plan
-        self._deadline = time.monotonic() + plan.timeout
+    def __init__(self, run: Run) -> None:
+        self._run = run
         self._pause = _FIRST_PAUSE
 
     def wait(self, code: Code, who: str) -> bool:
         """Wait a while, differently long each time; False when the time allowed is over."""
-        left = self._deadline - time.monotonic()
+        left = self._run.deadline - time.monotonic()
         if left <= 0:
             return False
         pause = min(left, self._pause * random.uniform(0.75, 1.25))  # noqa: S311 - not a secret
@@ -158,7 +157,7 @@ class _Patience:
 
 
 def _by_diskshadow(run: Run, plan: Plan) -> Created:
-    patience = _Patience(run, plan)
+    patience = _Patience(run)
     script = _create_script(run, plan)
     run.starts_creating()
     attempt = 1
@@ -248,7 +247,7 @@ def _in_order(plan: Plan, shadows: Sequence[Shadow]) -> tuple[Shadow, ...]:
 
 # ---- CIM
 def _by_cim(run: Run, plan: Plan) -> Created:
-    patience = _Patience(run, plan)
+    patience = _Patience(run)
     pending, made, attempt = list(plan.volumes), dict[str, str](), 1
     run.starts_creating()
     while True:

@@ -191,17 +191,24 @@ def _stray(facts: Facts, run: str, reply: Reply) -> Finding | str:
     return Finding(run, "its folder holds no readable record and is older than a lease", Leftover(blank, ()))
 
 
-_PATIENCE = 60.0  # seconds to wait for somebody else who has the lock, before cleaning up
+_PATIENCE = 60.0  # seconds to wait for somebody else who has the lock, before cleaning up, where no task says how long
 
 
 def recover(
-    host: Host, facts: Facts, check_mode: bool, say: Say, lost: bool = False, reverts: timedelta = timedelta()
+    host: Host,
+    facts: Facts,
+    check_mode: bool,
+    say: Say,
+    lost: bool = False,
+    reverts: timedelta = timedelta(),
+    timeout: float = _PATIENCE,
 ) -> tuple[Facts, list[dict[str, Any]], list[str]]:
     """Remove what runs that are over left on a host, before anything new is done.
 
     :param check_mode: only find out what would be removed.
     :param lost: also what is left of kept snapshots whose shadow copies are gone.
     :param reverts: how long to wait for the end of reverts, which nothing can cancel; by default they are left alone.
+    :param timeout: how many seconds to wait for somebody else who has the lock.
     :returns: the facts without what is gone, what was removed, warnings.
     :raises VssFailure: something could not be removed, or somebody else has the lock.
     :raises Stale: somebody else did it meanwhile.
@@ -216,7 +223,7 @@ def recover(
     for item in removed:
         item.update({"revert": reverted[item["run"]]} if item["run"] in reverted else {})
     if not check_mode:
-        _remove(host, facts, found, removed, say)
+        _remove(host, facts, found, removed, say, timeout)
     return _without(facts, found), removed, notes
 
 
@@ -238,9 +245,11 @@ def _await_reverts(
     return replace(found, over=over, expired=expired, notes=(*found.notes, *notes)), told
 
 
-def _remove(host: Host, facts: Facts, found: Findings, removed: Sequence[Mapping[str, Any]], say: Say) -> None:
+def _remove(
+    host: Host, facts: Facts, found: Findings, removed: Sequence[Mapping[str, Any]], say: Say, timeout: float
+) -> None:
     run = begin(host, facts, "cleanup", "", say)
-    reply = run.start(timeout=_PATIENCE)
+    reply = run.start(timeout=timeout)
     now = {r.run: r.revision for r in records.read_all(str(text) for text in reply[lock.RECORDS].values).readable}
     mine = {f.run: f.leftover.record.revision for f in found.over if f.run in facts.records.revisions}
     if any(now.get(name) != revision for name, revision in mine.items()):

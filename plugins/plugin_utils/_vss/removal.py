@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from .. import _verbs as verbs
 from .._host import Host
-from .._pipeline import Statement
+from .._pipeline import HostFailure, Statement
 from .facts import Facts
 from .owner import this_process
 from .records import Record
@@ -32,12 +32,16 @@ def remove_kept(host: Host, facts: Facts, targets: Sequence[Record], say: Say, t
     names = ", ".join(dict.fromkeys(record.name for record in targets))
     holding = begin(host, facts, "absent", names, say)
     holding.start(timeout=timeout)
-    runs = [Run(host, facts, record, say) for record in targets]
+    runs = [Run(host, facts, record, say, started=holding.started) for record in targets]
     steps: list[Statement] = []
     for at, run in enumerate(runs):
         going = run.step(state="going", owner=this_process())
         steps += [replace(statement, key=f"{statement.key}-{at}") for statement in going]
-    host.act(*steps)
+    try:
+        host.act(*steps)
+    except HostFailure:
+        holding.clean()  # the lock is free again, and what is going goes with the next run
+        raise
     told = json.dumps([run.record.result() for run in runs], sort_keys=True)
     event = verbs.write_event("event", EVENT_REMOVED, f"umbra.vss removed the snapshot {names}: {told}").tolerant()
     leftovers = [Leftover(run.record, destination=False) for run in [*runs, holding]]

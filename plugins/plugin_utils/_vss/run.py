@@ -88,6 +88,7 @@ class Run:
     """A run: begun with `start`, changed step by step, ended by keeping or undoing what it made.
 
     creating: when it first let the host create, by the host's clock; from then on there may be shadow copies.
+    deadline: until when it waits for others, by the monotonic clock; set by `start`.
     """
 
     host: Host
@@ -98,6 +99,7 @@ class Run:
     warnings: list[str] = field(default_factory=list)
     shadows: tuple[Shadow, ...] = ()
     started: float = field(default_factory=time.monotonic)
+    deadline: float = 0.0
     prepared: bool = False
     creating: datetime | None = None
     _leased: tuple[object, ...] = ()
@@ -141,8 +143,10 @@ class Run:
         :raises Stale: he was, and what we keep has changed: everything has to be decided anew.
         :raises HostFailure: the host could not be asked.
         """
-        opening, until = self._opening(lease + timedelta(seconds=timeout)), self.now() + lease
-        deadline = time.monotonic() + timeout
+        # Nobody may take the lock for abandoned while the run goes on waiting, with it or for it.
+        until = self.now() + lease + timedelta(seconds=timeout)
+        opening = self._opening(lease + timedelta(seconds=timeout))
+        deadline = self.deadline = time.monotonic() + timeout
         gone = self._over(self.facts.lock)
         while True:
             locking = lock.taking(self.record, self.host.windows, until, gone)
@@ -328,7 +332,7 @@ class Run:
             told = f"umbra.vss removed what the {self.record.action} {self.record.run} had made before it failed."
             event = verbs.write_event("event", EVENT_REMOVED, told).tolerant()
             left = remove(self.host, [leftover], self.shadows or self.facts.shadows, [event])
-        except HostFailure as failure:
+        except (HostFailure, ValueError) as failure:
             return [f"whatever run {self.record.run} made ({failure})"]
         self.prepared = bool(left)
         return left

@@ -44,6 +44,8 @@ def snapshot(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) ->
             "name": who.name or None,
             "state": args.get("state") or "present",
             "busy": busy,
+            "snapshot_set": None,
+            "removed": [],
             "left_behind": [],
             "recovered": [],
             "warnings": [f"Nothing was done, as on_busy.report is set: {failure}"],
@@ -56,7 +58,7 @@ def _once(host: Host, who: Identity, args: Mapping[str, Any], check_mode: bool, 
     facts = _ask(host, args, parts, wanted)
     facts.require_rights()
     facts.require_safe_state()
-    facts, recovered, notes = recover(host, facts, check_mode, say)
+    facts, recovered, notes = recover(host, facts, check_mode, say, timeout=patience(args))
     if recovered and not check_mode:  # what was removed may have been in the way of what was asked for
         facts = _ask(host, args, parts, wanted)
     if wanted:

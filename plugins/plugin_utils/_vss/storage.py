@@ -25,6 +25,7 @@ from .facts import Facts, read_shadows, read_storage, read_volumes
 from .inventory import shadows_statement, volumes_statement
 from .model import Shadow, StorageArea
 from .paths import naming_statements
+from .planning import patience
 from .readings import Readings
 from .recovery import recover
 from .run import Run, Say, Stale, begin, check, failing, retried, state_folder
@@ -48,7 +49,7 @@ def _storage(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) ->
     facts = _ask(host, args)
     facts.require_rights()
     facts.require_safe_state()
-    facts, recovered, notes = recover(host, facts, check_mode, say)
+    facts, recovered, notes = recover(host, facts, check_mode, say, timeout=patience(args))
     if recovered and not check_mode:
         facts = _ask(host, args)  # what was put back may be an area
     wish = wished(args, facts)
