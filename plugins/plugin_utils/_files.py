@@ -125,12 +125,13 @@ def list_folders(key: str, path: str) -> Statement:
 
 
 def items(key: str, paths: Sequence[str]) -> Statement:
-    """FullName, Attributes (a number), Length and LastWriteTimeUtc of these; a link itself, not what it leads to.
+    """FullName, Attributes (a number), LinkType, Length and LastWriteTimeUtc of these; a link itself, not what it
+    leads to. LinkType is as `list_links` tells it, and "HardLink" for a file of several names.
 
     A missing one is reported in the errors.
     """
     get = Command("Get-Item", {"LiteralPath": list(paths), "Force": True})
-    return Statement(key, (get, select("FullName", "Attributes", "Length", "LastWriteTimeUtc"))).tolerant()
+    return Statement(key, (get, select("FullName", "Attributes", "LinkType", "Length", "LastWriteTimeUtc"))).tolerant()
 
 
 def list_links(key: str, folders: Sequence[str]) -> Statement:

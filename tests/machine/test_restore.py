@@ -334,6 +334,33 @@ def test_two_restores_into_one_place_do_not_meet(lab):
     assert lab.ok(paths=[r"D:\Data\sub"])["changed"]
 
 
+def test_nobody_reverts_what_a_restore_reads_or_writes(lab):
+    lab.files.remove_tree(r"D:\Data")
+    with pytest.raises(Killed):
+        lab.restore(paths=[{"path": r"D:\Data", "to": r"E:\Data"}], trouble=Trouble(6), far=True)
+    for volume in ("D:", "E:"):
+        made = lab.task("snapshot", {"name": f"of {volume[0]}", "volumes": [volume], "allow_downgrade": True})
+        assert not made.get("failed"), made
+        args = {"state": "reverted", "volume": volume, "name": f"of {volume[0]}"}
+        answer = lab.task("restore", args)
+        assert f"{volume}\\ on srv1 is in use by restore" in answer["msg"], answer
+    lab.host.clock.time.advance(3 * 3600)
+    assert lab.task("restore", args)["changed"]
+
+
+@pytest.mark.parametrize("pipeline", range(2, 9))
+def test_nothing_is_restored_into_what_is_being_reverted(lab, pipeline):
+    with contextlib.suppress(Killed):
+        lab.restore(state="reverted", volume="D:", wait="1h", trouble=Trouble(pipeline, killed=True), far=True)
+        return  # it was done before that pipeline came
+    (record,) = [each for each in Photo.of(lab.host).runs.values() if each["action"] == "revert"] or [{"state": ""}]
+    message = lab.restore(paths=[r"D:\Data"], timeout=0).get("msg", "")
+    if record["state"] == "reverting":
+        assert "D:\\ on srv1 is being reverted by run" in message
+    else:
+        assert not message or "is at work on srv1" in message
+
+
 def test_a_file_that_is_changed_behind_it_is_found(lab):
     r"""One byte is changed when the task has ended: what was put together goes, and nothing has got its place."""
     lab.files.remove_tree(r"D:\Data")

@@ -85,3 +85,19 @@ def test_only_what_is_missing_on_the_way_is_made():
     assert one.staged == "D:\\umbra-restore-1\\1\\New\\er\\x.txt"
     assert one.way == ["D:\\umbra-restore-1\\1\\New", "D:\\umbra-restore-1\\1\\New\\er"]
     assert one.in_stage(one.top) == "D:\\umbra-restore-1\\1\\New"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "kind", "link"),
+    [
+        (0x20, None, False),
+        (0x420, None, False),  # deduplicated, or in a cloud: it has its content here
+        (0x420, "HardLink", False),
+        (0x420, "SymbolicLink", True),
+        (0x410, "Junction", True),
+        (0x410, None, True),  # of a folder nobody knows what it leads to
+    ],
+)
+def test_what_leads_elsewhere_is_a_link(attributes, kind, link):
+    assert restoring.is_link({"Attributes": attributes, "LinkType": kind}) is link
+    assert not restoring.is_link(None)

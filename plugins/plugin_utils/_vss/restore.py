@@ -33,7 +33,7 @@ from .revert import revert
 from .run import Say, Stale, begin, check, failing, retried
 from .security import strangers
 from .undo import RENAMED
-from .wanted import ACTION, TARGETS, Wish, make_wish, names
+from .wanted import ACTION, SOURCES, TARGETS, Wish, make_wish, names
 
 _PARTS = ("volumes", "snapshots", "storage", "records")
 _FIRST_READING = 0.8  # seconds after which the copying is looked at for the first time
@@ -65,7 +65,7 @@ def _restored(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -
     wish = make_wish(facts, args)
     wish.rehearsal = bool(args.get("drill"))
     _closed(facts, wish)
-    facts, recovered, notes = recover(host, facts, check_mode, say)
+    facts, recovered, notes = recover(host, facts, check_mode, say, timeout=patience(args))
     work = Work(begin(host, facts, ACTION, wish.source.name or "", say), wish, [Piece(aim, "") for aim in wish.aims])
     work.part = restore_writers.plan(facts, told, wish.source.ids, wish.rehearsal)
     for piece in work.pieces:
@@ -155,7 +155,7 @@ def _look(work: Work, facts: Facts, timeout: float) -> None:
     run.record = replace(
         run.record,
         links=tuple(links.values()),
-        changes={TARGETS: [aim.path for aim in wish.aims], "shadows": wish.source.ids},
+        changes={TARGETS: [aim.path for aim in wish.aims], SOURCES: wish.source.ids},
     )
     linking = [
         verbs.make_link(f"link-{at}", links[volume], shadow.device or "")

@@ -24,6 +24,7 @@ from .paths import fold, join, long_path, short_path
 from .run import Run
 from .wanted import EXISTING, Aim, Wish
 
+_NO_LINKS = (None, "", "HardLink")
 _REPARSE_POINT, _DIRECTORY = 0x400, 0x10  # Win32 docs, "File Attribute Constants"
 _TREE = ("/E", "/XX")
 _COPIED = ("/COPY:DATSO",)  # data, attributes, times, access list, owner
@@ -260,8 +261,13 @@ def is_folder(told: Mapping[str, Any]) -> bool:
 
 
 def is_link(told: Mapping[str, Any] | None) -> bool:
-    """Whether what `verbs.items` tells is there and a link."""
-    return told is not None and bool(int(told.get("Attributes") or 0) & _REPARSE_POINT)
+    """Whether what `verbs.items` tells is there and a link.
+
+    A file that Windows only keeps elsewhere, deduplicated or in a cloud, is none, though it has the attribute.
+    """
+    if told is None or not int(told.get("Attributes") or 0) & _REPARSE_POINT:
+        return False
+    return is_folder(told) or told.get("LinkType") not in _NO_LINKS
 
 
 # ---- which files

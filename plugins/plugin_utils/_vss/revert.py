@@ -63,7 +63,9 @@ def _reverted(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -
     facts.require_rights()
     facts.require_safe_state()
     before = facts
-    facts, recovered, notes = recover(host, facts, check_mode, say, reverts=limit)
+    facts, recovered, notes = recover(host, facts, check_mode, say, reverts=limit, timeout=patience(args))
+    if recovered and not check_mode:  # it may have taken hours
+        facts = inventory.gather(host, _PARTS, also=also)
     # What died while it reverted to this very copy is complete by now: once more would lose what was written since.
     done = next((item["revert"] for item in recovered if _is_that(item.get("revert"), before, args)), None)
     if done is not None:
@@ -248,7 +250,10 @@ def _forget(run: Run, facts: Facts, gone: set[str], after: set[str], args: Mappi
     if not whole:
         return []
     try:
-        return remove_kept(run.host, inventory.gather(run.host, _PARTS), whole, run.say, patience(args))
+        now = inventory.gather(run.host, _PARTS)
+        there = {record.run for record in whole}  # somebody else may have buried some of them meanwhile
+        targets = [record for record in now.records.readable if record.kept and record.run in there]
+        return remove_kept(run.host, now, targets, run.say, patience(args))
     except (VssFailure, HostFailure, Stale) as failure:
         names = ", ".join(record.name or record.run for record in whole)
         return [f"what belongs to the lost snapshots {names} ({failure})"]

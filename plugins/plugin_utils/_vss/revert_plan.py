@@ -18,7 +18,7 @@ from .owner import this_process
 from .paths import parent
 from .records import Record
 from .reverting import Target, Watch
-from .wanted import choose
+from .wanted import SOURCES, TARGETS, choose
 
 NEWER = "newer"  # of accept_loss: every newer shadow copy of the volume
 
@@ -128,13 +128,21 @@ def _nobody_at_work(facts: Facts, volume: Volume) -> None:
     for record in facts.records.readable:
         if record.kept or record.owner == me or record.abandoned(facts.now, me):
             continue
-        place = facts.places.place(record.destination) if record.destination else None
-        named = {facts.places.volume(name) for name in record.volumes}
-        if volume in named or (place is not None and place.volume.id == volume.id):
+        if volume.id in _in_use(facts, record):
             raise VssFailure(
                 f"{volume.display} on {facts.host} is in use by {record.action} {record.run} of {record.owner.user} on "
                 f"{record.owner.controller}: {record.patience}."
             )
+
+
+def _in_use(facts: Facts, record: Record) -> set[str]:
+    """The volumes that a run makes shadow copies of, reads shadow copies of, or writes to."""
+    paths = [record.destination or "", *map(str, record.changes.get(TARGETS) or ())]
+    places = [facts.places.place(path) for path in paths if path]
+    read = set(map(str, record.changes.get(SOURCES) or ()))
+    copies = {shadow.volume for shadow in facts.shadows if shadow.id in read and shadow.volume}
+    named = [facts.places.volume(name) for name in record.volumes]
+    return copies | {volume.id for volume in named if volume} | {place.volume.id for place in places if place}
 
 
 def newer_than(facts: Facts, shadow: Shadow) -> list[Loss]:

@@ -17,9 +17,11 @@ from .owner import this_process
 from .paths import BadPath, Place, below_destination, no_overlap, normal
 from .planning import check_name
 from .records import state_folder
+from .reverting import Target
 
 ACTION = "restore"
 TARGETS = "targets"  # in a record's changes: where a restore writes to
+SOURCES = "shadows"  # and which shadow copies it reads
 
 # Which files robocopy chooses, by what becomes of those that are there already ("robocopy" in the Windows Commands
 # documentation, file selection options): it copies what is missing, newer, older and changed unless it is told not to.
@@ -265,7 +267,7 @@ def _may_be_written(facts: Facts, aim: Aim) -> None:
 
 
 def _apart(facts: Facts, aims: Sequence[Aim]) -> None:
-    """Refuse two paths that go to one place, and a place that another restore is writing to."""
+    """Refuse two paths that go to one place, and a place that another restore is writing to or a revert will change."""
     for at, one in enumerate(aims):
         for two in aims[at + 1 :]:
             if one.at.holds(two.at) or two.at.holds(one.at):
@@ -275,8 +277,15 @@ def _apart(facts: Facts, aims: Sequence[Aim]) -> None:
                 )
     me = this_process()
     for record in facts.records.readable:
-        if record.action != ACTION or record.kept or record.abandoned(facts.now, me):
+        if record.kept or record.abandoned(facts.now, me):
             continue
+        reverts = Target.of(record)
+        lost = next((aim for aim in aims if reverts and aim.at.volume.id == reverts.volume), None)
+        if lost is not None:
+            raise VssFailure(
+                f"{lost.at.volume.display} on {facts.host} is being reverted by run {record.run} of "
+                f"{record.owner.user} on {record.owner.controller}: {record.patience}."
+            )
         for busy in map(str, record.changes.get(TARGETS) or ()):
             place = facts.places.place(busy)
             hit = next((aim for aim in aims if place and (place.holds(aim.at) or aim.at.holds(place))), None)
