@@ -166,6 +166,11 @@ def test_guids():
     assert guid("{A65FAA63-5EA8-4EBC-9DBD-A0C4DB26912A}") == guid("a65faa63-5ea8-4ebc-9dbd-a0c4db26912a") == SQL
     assert not is_guid("SqlServerWriter")
     assert not is_guid(SQL + "x")
+    for half in (SQL[:-1], SQL[1:]):
+        assert is_guid(half)
+        assert guid(half) == SQL
+    with pytest.raises(ValueError, match="is not a GUID"):
+        guid("{x")
 
 
 @pytest.mark.parametrize(
@@ -173,6 +178,12 @@ def test_guids():
 )
 def test_durations(text, seconds):
     assert duration(text, "max_age").total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["100000000000000", "9999999d", "1e3", "-1", "soon"])
+def test_no_durations(text):
+    with pytest.raises(VssFailure, match=r"max_age .* is (not a duration|longer than a hundred years)"):
+        duration(text, "max_age")
 
 
 @pytest.mark.parametrize("name", ["", " x", 'a"b', "a\nb", "x" * 101, "-x", None])

@@ -102,6 +102,10 @@ def _not_at_work(facts: Facts, wanted: set[str], kept: Sequence[Record]) -> None
     known = {record.run for record in kept}
     for record in facts.records.readable:
         if record.run not in known and any(made.id in wanted for made in record.shadows):
+            if record.kept:
+                raise VssFailure(
+                    f"That is the ID of the snapshot {record.name} on {facts.host}: name that, or only the ID."
+                )
             raise VssFailure(
                 f"The run {record.run} ({record.action}) of {record.owner.user} on {record.owner.controller} is at "
                 f"work with that shadow copy on {facts.host}: wait until it has ended."

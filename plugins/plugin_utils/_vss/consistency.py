@@ -18,7 +18,7 @@ from typing import Any
 from . import writers as known
 from .diskshadow import Transcript
 from .errors import hresult
-from .model import BUSY_STATES, Component, Consistency, Writer, WriterMetadata, guid
+from .model import BUSY_STATES, Component, Consistency, Writer, WriterMetadata, guid, is_guid
 from .paths import Place, Places
 
 # These describe disks or tidy up in shadow copies: that they took part says nothing about anybody's data.
@@ -319,7 +319,7 @@ def excluded(demand: Demand, parts: Iterable[Part]) -> tuple[list[str], list[str
         if mine:
             ids += mine
         else:
-            unknown.append(guid(wanted) if wanted.strip().startswith("{") else wanted)
+            unknown.append(guid(wanted) if is_guid(wanted) else wanted)
     return list(dict.fromkeys(ids)), unknown
 
 

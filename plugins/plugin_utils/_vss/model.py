@@ -72,7 +72,7 @@ def guid(text: str) -> str:
 
     :raises ValueError: text holds none.
     """
-    found = GUID.search(text if "{" in text else "{" + text.strip() + "}")
+    found = GUID.search("{" + text.strip().removeprefix("{").removesuffix("}") + "}")
     if found is None:
         raise ValueError(f"{text!r} is not a GUID.")
     return "{" + found.group(1).lower() + "}"
@@ -277,7 +277,8 @@ class StorageArea:
     def headroom(self, free: int) -> tuple[int, Literal["maximum", "disk"]]:
         """How many bytes it can still take before shadow copies are lost, and what ends first.
 
-        At its maximum Windows deletes the oldest shadow copies (volsnap 33, 36); on a full disk all of them (25, 35).
+        At its maximum Windows deletes the oldest shadow copies (volsnap 33), and the last one, too, when even that does
+        not fit (36); on a full disk all of them (25, 35).
 
         :param free: free bytes of the volume that holds it.
         """

@@ -44,6 +44,8 @@ class BadPath(ValueError):
 
 def fold(name: str) -> str:
     """A name for comparing, as NTFS compares: character by character, each with its own capital letter."""
+    if name.isascii():
+        return name.upper()
     return "".join(up if len(up := char.upper()) == 1 and up.lower() == char else char for char in name)
 
 

@@ -30,6 +30,7 @@ Engine = Literal["diskshadow", "cim"]
 
 _NAME = re.compile(r"^[\w][\w .()@+,#-]{0,99}$")
 _DURATION = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([smhdw]?)\s*$", re.IGNORECASE)
+_LONGEST = 100 * 365 * 86400  # seconds; dates end in the year 9999
 _UNIT = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -75,12 +76,15 @@ def check_name(name: Any) -> str:
 def duration(value: Any, option: str) -> timedelta:
     """A span of time: seconds, or a number with s, m, h, d or w.
 
-    :raises VssFailure: it is neither.
+    :raises VssFailure: it is neither, or longer than a hundred years.
     """
     found = _DURATION.match(str(value))
     if found is None:
         raise VssFailure(f"{option} {value!r} is not a duration: write seconds, or 90m, 4h, 7d.")
-    return timedelta(seconds=float(found.group(1)) * _UNIT[found.group(2).lower()])
+    seconds = float(found.group(1)) * _UNIT[found.group(2).lower()]
+    if seconds > _LONGEST:
+        raise VssFailure(f"{option} {value!r} is longer than a hundred years.")
+    return timedelta(seconds=seconds)
 
 
 def source_places(sources: Sequence[Any], facts: Facts) -> list[Place]:

@@ -28,7 +28,7 @@ _SHOWN = 50  # mismatches in a result
 _BATCH = 200  # paths in one statement
 # Characters; from here on Windows PowerShell 5.1 wants the form that tells Windows not to parse a path (MAX_PATH).
 _FOLDER = re.compile(r"^\t.*?(-?\d+)\t(.+\\)\s*$")
-_LISTED = re.compile(r"^\s*(\d+)\t(.+?)\s*$")
+_LISTED = re.compile(r"^[ \t]*(\d+)\t(.+?)[ \t\r]*$")  # other blanks may end a name
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def listed(lines: Sequence[Any], folder: str) -> dict[str, int]:
     found = {}
     for line in lines:
         told = _LISTED.match(str(line))
-        if told and told[2].casefold().startswith(lead.casefold()) and not told[2].endswith("\\"):
+        if told and fold(told[2][: len(lead)]) == fold(lead) and not told[2].endswith("\\"):
             found[told[2][len(lead) :]] = int(told[1])
     return found
 
@@ -196,7 +196,7 @@ def folders(lines: Sequence[Any], folder: str) -> dict[str, int]:
     found = {}
     for line in lines:
         told = _FOLDER.match(str(line))
-        if told and told[2].casefold().startswith(lead.casefold()):
+        if told and fold(told[2][: len(lead)]) == fold(lead):
             found[told[2][len(lead) :].rstrip("\\")] = int(told[1])
     return found
 
@@ -221,13 +221,13 @@ def _hashing(key: str, folder: str, names: Iterable[str], apart: Container[str])
 
 
 def _hashes(reply: Reply, key: str, folder: str) -> dict[str, str]:
-    """Hash by relative path (case-folded) of every statement about `key`."""
+    """Hash by relative path (folded) of every statement about `key`."""
     length = len(folder.rstrip("\\")) + 1
     found = {}
     for asked, result in reply.items():
         if asked.partition("@")[0] in (key, f"{key}-single"):
             for told in result.values:
-                found[short_path(str(told.get("Path") or ""))[length:].casefold()] = str(told.get("Hash") or "")
+                found[fold(short_path(str(told.get("Path") or ""))[length:])] = str(told.get("Hash") or "")
     return found
 
 
@@ -236,7 +236,7 @@ def _compare(
 ) -> None:
     """Note what differs in the files of these names."""
     for name in sorted(names, key=str.casefold):
-        key = name.casefold()
+        key = fold(name)
         if key not in after:
             what = "is missing in the copy or cannot be read there"
         elif key not in before:
