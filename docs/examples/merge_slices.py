@@ -5,10 +5,11 @@
 
     python merge_slices.py [--json] [--expect INVENTORY] RUN...
 
-RUN is the artifact folder of ansible-runner (the one with job_events in it), or a file with the job events that AWX's
-API gives (/api/v2/jobs/ID/job_events/). INVENTORY is what `ansible-inventory --list` prints for the whole inventory: a
-slice that never ran shows as hosts without an answer. Where several runs speak for a host, as when a slice was started
-again, the last one counts. The exit status is 1 unless every host came to a good end.
+RUN is the artifact folder of ansible-runner (the one with job_events in it), or a file with a page of the job events
+that AWX gives (/api/v2/jobs/ID/job_events/); the pages of a job are one run. INVENTORY is what `ansible-inventory
+--list` prints for the whole inventory: a slice that never ran shows as hosts without an answer. Where several runs
+speak for a host, as when a slice was started again, the last one counts. The exit status is 1 unless every host came
+to a good end, and 2 for what cannot be read.
 """
 
 from __future__ import annotations
@@ -35,14 +36,41 @@ Row = dict[str, Any]
 Event = dict[str, Any]
 
 
-def read(run: Path) -> list[Event]:
-    """The events of a run, in their order."""
-    if run.is_dir():
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in (run / "job_events").glob("*-*.json")]
-    else:
-        told = json.loads(run.read_text(encoding="utf-8"))
-        found = told["results"] if isinstance(told, dict) else told
-    return sorted(found, key=lambda event: int(event["counter"]))
+class Unreadable(Exception):
+    """What was named is not what it should be; says which, and why."""
+
+
+def read(named: Iterable[Path]) -> list[list[Event]]:
+    """The events of each run, in their order. Raises Unreadable.
+
+    An event of AWX says of which job it is, so that pages find together; a folder is a run of its own.
+    """
+    found: dict[Any, list[Event]] = {}
+    for path in named:
+        for event in _folder(path) if path.is_dir() else _page(path):
+            found.setdefault(event.get("job", path), []).append(event)
+    return [sorted(run, key=lambda event: int(event["counter"])) for run in found.values()]
+
+
+def _folder(run: Path) -> list[Event]:
+    return [_json(path) for path in (run / "job_events").glob("*-*.json")]
+
+
+def _page(path: Path) -> list[Event]:
+    told = _json(path)
+    events = told.get("results") if isinstance(told, dict) else told
+    if not isinstance(events, list) or not all(isinstance(each, dict) and "counter" in each for each in events):
+        raise Unreadable(f"{path}: these are not the job events of AWX")
+    return events
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Unreadable(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise Unreadable(f"{path}: this is not JSON ({error})") from error
 
 
 def _what(result: Row) -> str:
@@ -89,7 +117,9 @@ def merge(runs: Iterable[Iterable[Event]], expected: Iterable[str] = ()) -> list
 
 def hosts(inventory: Path) -> set[str]:
     """The hosts of what `ansible-inventory --list` printed."""
-    told = json.loads(inventory.read_text(encoding="utf-8"))
+    told = _json(inventory)
+    if not isinstance(told, dict):
+        raise Unreadable(f"{inventory}: this is not what ansible-inventory --list prints")
     groups = [group for name, group in told.items() if name != "_meta"]
     return {host for group in groups for host in group.get("hosts", [])}
 
@@ -111,7 +141,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--expect", type=Path, metavar="INVENTORY", help="what ansible-inventory --list printed")
     parser.add_argument("--json", action="store_true", help="all that is known, as JSON")
     given = parser.parse_args(arguments)
-    merged = merge(map(read, given.runs), hosts(given.expect) if given.expect else ())
+    try:
+        merged = merge(read(given.runs), hosts(given.expect) if given.expect else ())
+    except Unreadable as error:
+        parser.error(str(error))
     print(json.dumps(merged, indent=1, sort_keys=True) if given.json else table(merged))
     return 0 if merged and all(row["status"] in GOOD for row in merged) else 1
 

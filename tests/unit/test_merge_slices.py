@@ -118,5 +118,46 @@ def test_as_a_program(tool, tmp_path, capsys):
 def test_a_run_that_never_began_says_nothing_and_fails_nothing_itself(tool, tmp_path):
     """`ansible-runner process` of an empty answer makes no events: --expect is what tells then."""
     (tmp_path / "nothing").mkdir()
-    assert tool.read(tmp_path / "nothing") == []
+    assert tool.read([tmp_path / "nothing"]) == []
     assert tool.main([str(tmp_path / "nothing")]) == 1, "a report of no host is no good end"
+
+
+def test_the_pages_of_a_job_are_one_run(tool, tmp_path, capsys):
+    """What is on the first page counts as much as what is on the last, in whatever order they are named."""
+    first = job(["h1"], 1, "runner_on_failed", msg="E: is full", summary="")
+    second = [{**event, "counter": event["counter"] + len(first)} for event in job(["h1"], 2)]
+    pages = []
+    for number, events in enumerate((first, second)):
+        pages.append(tmp_path / f"job-7-page-{number}.json")
+        pages[-1].write_text(json.dumps({"results": [{**event, "job": 7} for event in events]}), encoding="utf-8")
+    for named in (pages, pages[::-1]):
+        assert tool.main([str(page) for page in named]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split(" | ")[3] for line in lines[2:4]] == ["failed", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "No such file or directory"),
+        ("{", "this is not JSON"),
+        ("{}", "these are not the job events of AWX"),
+        ("[1]", "these are not the job events of AWX"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tool, tmp_path, capsys, content, says):
+    path = tmp_path / "page.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(SystemExit) as ended:
+        tool.main([str(path)])
+    assert ended.value.code == 2
+    assert f"{path}: {says}" in capsys.readouterr().err
+
+
+def test_an_inventory_that_is_none_is_named(tool, tmp_path, capsys):
+    path = tmp_path / "inventory.json"
+    path.write_text("[]", encoding="utf-8")
+    with pytest.raises(SystemExit):
+        tool.main(["--expect", str(path), str(kept(job(["h1"]), tmp_path / "one"))])
+    assert f"{path}: this is not what ansible-inventory --list prints" in capsys.readouterr().err

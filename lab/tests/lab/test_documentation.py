@@ -72,7 +72,7 @@ def test_the_tour_can_be_walked(tmp_path):
                    "PYTHONPATH": str(Path(vsslab.__file__).parent.parent)}  # fmt: skip
     (tmp_path / "hello.py").write_text(_blocks("python")[0], encoding="utf-8")
     install, up, *rest = _commands()
-    assert install == "pip install ./lab"  # tried in test_packaging.py
+    assert install == "pip install ./lab pypsrp"  # tried in test_packaging.py
     process = subprocess.Popen(
         f"exec {up}", shell=True, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path
     )
