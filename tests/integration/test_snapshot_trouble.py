@@ -280,17 +280,31 @@ def test_two_controllers_at_once(fleet, one, two, sets):
 
 
 def test_a_controller_that_may_not_wait_fails_cleanly_and_the_other_goes_on(fleet):
+    """Whatever it was to do: it says who is at work."""
+    good(plays(fleet, "sql01", {**CRASH, "name": "then"}))
     fleet.lab.faults.add(
-        {"on": {"kind": "phase", "host": "sql01", "phase": "flush_hold", "times": 0}, "do": {"delay": 6.0}}
+        {"on": {"kind": "phase", "host": "sql01", "phase": "flush_hold", "times": 0}, "do": {"delay": 8.0}}
     )
+    now = {
+        "snapshot": {**CRASH, "name": "second", "on_busy": {"wait": 0}},
+        "backup": {"sources": ["D:\\Bank"], "destination": "E:\\Busy", "allow_downgrade": True, "timeout": 0},
+        "restore": {"name": "then", "paths": [{"path": "D:\\Bank", "to": "E:\\Busy"}], "timeout": 0},
+        "storage": {"volume": "D:", "max_size": "900MB", "timeout": 0},
+    }
     with fleet.unchanged("sql01"):
         first = fleet.start("sql01", "snapshot", {**CRASH, "name": "first"})
         try:
             fleet.wait_for(lambda: any(e.get("phase") == "flush_hold" for e in fleet.vss_trace("sql01")[-3:]), 40)
-            sentence = fleet.fails("sql01", "snapshot", {**CRASH, "name": "second", "on_busy": {"wait": 0}})
+            tasks = [{f"umbra.vss.{module}": args, "ignore_errors": True} for module, args in now.items()]
+            run = fleet.play("sql01", tasks, "-vv")
             assert first.wait(60) == 0
         finally:
             fleet.kill(first)
-        assert "another" in sentence.lower()
-        gone = good(plays(fleet, "sql01", ALL_GONE))[0]
+        for module in now:
+            (answer,) = run.of(f"umbra.vss.{module}", "sql01")
+            assert answer["status"] == "failed", answer
+            assert "Another run of this collection is at work on sql01" in answer["result"]["msg"]
+            assert answer["result"]["busy"].startswith("snapshot ")
+        gone = good(plays(fleet, "sql01", {"state": "absent", "name": "first"}))[0]
         assert [removed["name"] for removed in gone["removed"]] == ["first"]
+    assert good(plays(fleet, "sql01", ALL_GONE))[0]["changed"]

@@ -23,7 +23,7 @@ TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": li
 # What Ansible adds to every result.
 ANSIBLES = {
     "changed", "failed", "msg", "warnings", "deprecations", "invocation", "diff", "exception", "attempts",
-    "failed_when_result", "failed_when_suppressed_exception", "unreachable",
+    "failed_when_result", "failed_when_suppressed_exception", "unreachable", "timedout",
 }  # fmt: skip
 WIRE = {"wire"}  # with -vv, from every action
 COMMAND = {"error", "exit_code", "output_lines"}  # what a command of the host said that failed, from every action
