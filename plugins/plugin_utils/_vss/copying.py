@@ -22,7 +22,7 @@ from .._pipeline import ConnectionLost, Result, Statement
 from .._tasks import NEVER_RUN, RUNNING
 from . import records
 from .errors import VssFailure
-from .paths import Place
+from .paths import Place, join
 from .run import Run
 
 # What a task's LastTaskResult is before it runs (SCHED_S_TASK_READY, _HAS_NOT_RUN, _QUEUED).
@@ -79,8 +79,15 @@ class Job:
 
     @property
     def skipped(self) -> tuple[Sequence[str], Sequence[str]]:
-        """Names of folders and files that are not copied."""
-        return (ROOT_FOLDERS, ROOT_FILES) if self.place.whole else verbs.NOTHING
+        """Paths of folders and files that are not copied, in the source and at the copy's place.
+
+        By their paths, because a name alone would leave out what is called so anywhere (robocopy, /XD and /XF).
+        """
+        if not self.place.whole:
+            return verbs.NOTHING
+        sides = (self.source, self.target)
+        folders = [join(side, name) for side in sides for name in ROOT_FOLDERS]
+        return folders, [join(side, name) for side in sides for name in ROOT_FILES]
 
     def arguments(self, mirror: bool) -> list[str]:
         """robocopy's arguments. mirror: also remove what is not in the source any more."""
