@@ -97,6 +97,11 @@ def read_texts(key: str, pattern: str, encoding: Encoding = "UTF8") -> Statement
     return Statement(key, (read, BARE))
 
 
+def read_text(key: str, path: str, encoding: Encoding = "UTF8") -> Statement:
+    """The text of one file, in one string. A missing one is an error unless the statement is tolerant()."""
+    return Statement(key, (Command("Get-Content", {"LiteralPath": path, "Raw": True, "Encoding": encoding}), BARE))
+
+
 def read_lines(key: str, path: str, encoding: Encoding = "UTF8") -> Statement:
     """The lines of one file."""
     return Statement(key, (Command("Get-Content", {"LiteralPath": path, "Encoding": encoding}), BARE))

@@ -15,9 +15,11 @@ from ansible_collections.umbra.vss.plugins.plugin_utils._vss import copying, fro
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.backup import backup
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.errors import VssFailure
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.facts import Event
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss.owner import Owner
 from ansible_collections.umbra.vss.plugins.plugin_utils._vss.paths import fold
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss.records import Record
 
-from .vss_fake_host import NOW, FakeWindows, listing_table, ticks, volume
+from .vss_fake_host import NOW, VOLUME, FakeWindows, listing_table, ticks, volume
 
 ARGS = {
     "sources": ["D:\\Bank"],
@@ -82,6 +84,56 @@ def test_the_manifest_beside_the_copy_is_complete(windows):
     result = backup(windows.host, ARGS, False, said)
     manifest = json.loads(windows.files["E:\\Backup\\umbra-vss.json"])
     assert (manifest["complete"], manifest["run"], manifest["files"]) == (True, result["record"], 2)
+
+
+def test_a_manifest_that_cannot_be_completed_is_a_failure_and_nothing_is_said_to_be_backed_up(windows):
+    def full(statement):
+        if statement.commands[0].name == "Set-Content" and '"complete": true' in str(statement.commands[0].parameters):
+            return windows.failed(statement, "the disk is full")
+        return windows._simulated(statement)
+
+    windows.answers.insert(0, ("manifest", full))
+    with pytest.raises(VssFailure, match="the disk is full"):
+        backup(windows.host, ARGS, False, said)
+    assert clean(windows)
+    assert not [path for path in [*windows.files, *windows.folders] if path.startswith("E:\\Backup")]
+
+
+def test_a_copy_whose_manifest_is_damaged_is_left_and_told(windows):
+    def cut_off(statement):
+        if statement.commands[0].name == "Set-Content" and '"complete": true' in str(statement.commands[0].parameters):
+            windows.files["E:\\Backup\\umbra-vss.json"] = ""
+            return windows.failed(statement, "the disk is full")
+        return windows._simulated(statement)
+
+    windows.answers.insert(0, ("manifest", cut_off))
+    with pytest.raises(VssFailure, match=r"what was copied to E:\\Backup stays there.*by hand") as failure:
+        backup(windows.host, ARGS, False, said)
+    assert failure.value.details["left_behind"] == ["what was copied to E:\\Backup"]
+    assert clean(windows)
+
+
+@pytest.mark.parametrize("state", ["begun", "copying", "reverting"])
+def test_who_has_begun_to_write_there_while_we_waited_is_found(windows, state):
+    """He gives the lock back when he begins to copy; who only waits, as we did, is in nobody's way."""
+    other = Record(
+        run="f" * 32,
+        action="backup",
+        state=state,
+        owner=Owner("elsewhere", "boot", "pid:[1]", 12, "99", "ada"),
+        destination="e:\\backup" if state == "copying" else None,
+        changes={"revert": {"volume": VOLUME["E"], "display": "E:\\", "shadow": "{1}", "since": None, "lost": []}},
+        lease_until="2099-01-01T00:00:00.000Z",
+    )
+    windows.answers.insert(0, ("locked-records", ["\n".join(other.lines())]))
+    if state == "begun":
+        assert backup(windows.host, ARGS, False, said)["changed"]
+    else:
+        with pytest.raises(VssFailure, match=f"{other.run} of ada on elsewhere"):
+            backup(windows.host, ARGS, False, said)
+        assert not windows.shadows
+        assert not [path for path in windows.folders if path.startswith("E:\\Backup")]
+    assert clean(windows)
 
 
 @pytest.mark.parametrize("mode", ["count", "sample", "all"])
@@ -349,17 +401,13 @@ def test_what_windows_keeps_for_itself_at_a_root_is_neither_copied_nor_measured(
         whole, path = True, "D:\\"
 
     job = copying.Job(1, Whole(), "C:\\l", "E:\\t", "task", "log")
-    skipped = [
-        "/XD",
-        "System Volume Information",
-        "$RECYCLE.BIN",
-        "/XF",
-        "pagefile.sys",
-        "hiberfil.sys",
-        "swapfile.sys",
-    ]
-    assert job.arguments(mirror=False)[-7:] == skipped
-    assert list(verbs.tally("k", job.source, "n", job.skipped).commands[0].arguments[-7:]) == skipped
+    folders = ["System Volume Information", "$RECYCLE.BIN"]
+    files = ["pagefile.sys", "hiberfil.sys", "swapfile.sys"]
+    sides = ("C:\\l", "E:\\t")
+    skipped = ["/XD", *(rf"{side}\{name}" for side in sides for name in folders)]
+    skipped += ["/XF", *(rf"{side}\{name}" for side in sides for name in files)]
+    assert job.arguments(mirror=False)[-len(skipped) :] == skipped
+    assert list(verbs.tally("k", job.source, "n", job.skipped).commands[0].arguments[-len(skipped) :]) == skipped
     table = [
         "               Total    Copied   Skipped  Mismatch    FAILED    Extras",
         "    Dirs :         5         4         1         0         0         0",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from .. import _verbs as verbs
@@ -15,7 +16,15 @@ from .._pipeline import ConnectionLost, HostFailure, Reply, Statement
 from . import copying, frozen, inventory, records, verify
 from .copying import Job, Progress, ShadowsGone, size
 from .creation import Incomplete, ask_writers, made_records
-from .destination import Wish, check_destination, destination_path, make_wish, on_another_volume, questions
+from .destination import (
+    Wish,
+    check_destination,
+    destination_path,
+    make_wish,
+    nobody_elses,
+    on_another_volume,
+    questions,
+)
 from .errors import LOST, VssFailure
 from .facts import Event, Facts, read_events, read_shadows, read_volumes
 from .inventory import shadows_statement, volumes_statement
@@ -77,6 +86,7 @@ def _predict(host: Host, facts: Facts, plan: Plan, wish: Wish) -> dict[str, Any]
 # ---- the real thing
 def _perform(host: Host, facts: Facts, plan: Plan, wish: Wish, say: Say) -> dict[str, Any]:
     run = begin(host, facts, "backup", wish.keep or wish.name, say)
+    run.recheck = partial(nobody_elses, wish=wish)
     work = Work(run, plan, wish)
     try:
         work.created = establish(run, plan)
@@ -343,13 +353,20 @@ def _finish(work: Work, found: verify.Verified, done: Leftover) -> list[str]:
     steps += [verbs.remove_task(f"untask-{at}", task).tolerant() for at, task in enumerate(done.tasks)]
     shadows = tuple(replace(made, link="") for made in done.record.shadows)
     steps += run.keeping(name=keep, links=(), tasks=(), shadows=shadows, made_destination=())
-    reply = act_all(host, [*steps, *look(host, [done]), records.reading("now", host.windows)])
-    if not reply["manifest"].complete:
-        check(reply, host)
+    asked = [*steps, *look(host, [done]), records.reading("now", host.windows)]
+    reply = act_all(host, asked, must=["manifest"])
+    _require_manifest(work, done, reply)
     _require_kept(work, reply)
     # What was kept on purpose is not left behind.
     stays = {f"shadow copy {made.id}" for made in done.record.shadows} | {run.folder}
     return [what for what in remains(host, [done], reply) if what not in stays]
+
+
+def _require_manifest(work: Work, done: Leftover, reply: Reply) -> None:
+    """Fail unless the manifest says that the copy is whole; nothing that comes after it has been done otherwise."""
+    if not reply["manifest"].complete:
+        work.run.record = done.record  # which says what there is to take back
+        check(reply, work.run.host)
 
 
 def _require_kept(work: Work, reply: Reply) -> None:
@@ -368,9 +385,9 @@ def _undone(work: Work, done: Leftover, steps: Sequence[Statement]) -> list[str]
     """Complete the backup, and only then take back what it needed: until then the lease would take the copy with it."""
     run, host = work.run, work.run.host
     complete = [*steps, *run.step(state="verified", made_destination=())]
-    reply = act_all(host, [*complete, *undoing(host, [done], run.facts.shadows), *look(host, [done])])
-    if not reply["manifest"].complete:
-        check(reply, host)
+    asked = [*complete, *undoing(host, [done], run.facts.shadows), *look(host, [done])]
+    reply = act_all(host, asked, must=["manifest"])
+    _require_manifest(work, done, reply)
     run.prepared = False
     return remains(host, [done], reply, memory=False) or forget(host, [done])
 

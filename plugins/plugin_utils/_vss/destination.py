@@ -18,6 +18,7 @@ from .facts import Facts
 from .owner import this_process
 from .paths import BadPath, Place, join, no_overlap, normal
 from .planning import Plan, check_name, source_places
+from .reverting import Target as Reverted
 from .traces import MANIFEST, manifest_of
 
 _VERIFY_MODES = ("count", "sample", "all")
@@ -73,7 +74,7 @@ def questions(path: str, sources: Sequence[Any]) -> list[Statement]:
         verbs.exists("destination", path),
         verbs.list_files("destination-files", path),
         verbs.list_folders("destination-folders", path),
-        verbs.read_texts("destination-manifest", join(path, MANIFEST)),
+        verbs.read_text("destination-manifest", join(path, MANIFEST)).tolerant(),
     ]
     for at, source in enumerate(sources):
         try:
@@ -116,20 +117,30 @@ def make_wish(facts: Facts, path: str, sources: Sequence[Any], args: Mapping[str
 def check_destination(host: Host, facts: Facts, wish: Wish, recovered: Sequence[Any], check_mode: bool) -> None:
     """Decide whether the destination may be used; what recovering removed from it is not there any more."""
     reply: Mapping[str, Any] = facts.reply
-    _nobody_elses(facts, wish)
+    nobody_elses(facts, wish)
     gone = any((item.get("destination") or "").casefold() == wish.target.path.casefold() for item in recovered)
-    if gone:
+    if gone and check_mode:
         wish.target.there = False
         return
-    if recovered and not check_mode:
+    if recovered and not check_mode:  # a folder of the user's stays, when what was in it has gone
         reply = host.ask(*questions(wish.target.path, []), allow=True)
+        wish.target.there = bool(reply["destination"].first)
     _may_be_used(facts, wish, reply)
 
 
-def _nobody_elses(facts: Facts, wish: Wish) -> None:
-    """Two backups into one destination would mirror over each other."""
+def nobody_elses(facts: Facts, wish: Wish) -> None:
+    """Two backups into one destination would mirror over each other, and a revert would take the copy away.
+
+    :raises VssFailure: naming who it is.
+    """
     me = this_process()
     for record in facts.records.readable:
+        reverts = Reverted.of(record)
+        if reverts is not None and reverts.volume == wish.target.place.volume.id:
+            raise VssFailure(
+                f"{wish.target.place.volume.display} on {facts.host}, where {wish.target.path} lies, is being reverted "
+                f"by run {record.run} of {record.owner.user} on {record.owner.controller}: {record.patience}."
+            )
         same = (record.destination or "").casefold() == wish.target.path.casefold()
         if same and not record.kept and not record.abandoned(facts.now, me):
             raise VssFailure(

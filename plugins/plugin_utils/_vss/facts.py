@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,7 +98,7 @@ class Facts:
 
     expired: runs that their leases have undone; waiting: runs that have prepared to take the lock and left that lying;
     freed: letters and paths that the runs which are over will have given back, when only that is foreseen;
-    leases: whose the leases are that are registered, by their runs.
+    leases: whose the leases are that are registered, by their runs; asked: when, by this controller's monotonic clock.
     """
 
     host: str
@@ -121,6 +122,7 @@ class Facts:
     strangers: tuple[str, ...] = ()
     events: tuple[Event, ...] = ()
     reply: Reply = field(default_factory=lambda: Reply([]))
+    asked: float = field(default_factory=time.monotonic)
 
     @property
     def places(self) -> Places:

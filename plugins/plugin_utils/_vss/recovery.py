@@ -86,7 +86,7 @@ def _traces(host: Host, runs: Sequence[Record], folders: Sequence[str]) -> list[
         asked.append(verbs.read_texts(f"records-{run}", join(folder, "record.json*")))
     for record in runs:
         if record.destination and record.made_destination:
-            asked.append(verbs.read_texts(f"manifest-{record.run}", join(record.destination, MANIFEST)))
+            asked.append(verbs.read_text(f"manifest-{record.run}", join(record.destination, MANIFEST)).tolerant())
     return [*asked, busy(), inventory.shadows_statement()]
 
 

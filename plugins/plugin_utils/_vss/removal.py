@@ -32,7 +32,7 @@ def remove_kept(host: Host, facts: Facts, targets: Sequence[Record], say: Say, t
     names = ", ".join(dict.fromkeys(record.name for record in targets))
     holding = begin(host, facts, "absent", names, say)
     holding.start(timeout=timeout)
-    runs = [Run(host, facts, record, say, started=holding.started) for record in targets]
+    runs = [Run(host, facts, record, say) for record in targets]
     steps: list[Statement] = []
     for at, run in enumerate(runs):
         going = run.step(state="going", owner=this_process())

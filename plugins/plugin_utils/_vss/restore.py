@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from .. import _verbs as verbs
@@ -33,7 +34,7 @@ from .revert import revert
 from .run import Say, Stale, begin, check, failing, retried
 from .security import strangers
 from .undo import RENAMED
-from .wanted import ACTION, SOURCES, TARGETS, Wish, make_wish, names
+from .wanted import ACTION, SOURCES, TARGETS, Wish, make_wish, names, nobody_at_work
 
 _PARTS = ("volumes", "snapshots", "storage", "records")
 _FIRST_READING = 0.8  # seconds after which the copying is looked at for the first time
@@ -66,8 +67,10 @@ def _restored(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -
     wish.rehearsal = bool(args.get("drill"))
     _closed(facts, wish)
     facts, recovered, notes = recover(host, facts, check_mode, say, timeout=patience(args))
+    nobody_at_work(facts, wish.aims)
     work = Work(begin(host, facts, ACTION, wish.source.name or "", say), wish, [Piece(aim, "") for aim in wish.aims])
     work.part = restore_writers.plan(facts, told, wish.source.ids, wish.rehearsal)
+    work.run.recheck = partial(nobody_at_work, aims=wish.aims)
     for piece in work.pieces:
         piece.source = join(work.links[piece.aim.place.volume.id], piece.aim.place.inside)
     answer = _guarded(work, lambda: _perform(work, facts, patience(args), check_mode))

@@ -29,7 +29,7 @@ from .paths import naming_statements
 from .planning import duration, patience
 from .recovery import recover
 from .removal import remove_kept
-from .revert_plan import Loss, Plan, accept, chosen, guests_of, make_plan, newer_than, record_of
+from .revert_plan import Loss, Plan, accept, chosen, guests_of, make_plan, newer_than, nobody_at_work, record_of
 from .reverting import REVERTED, Target, Wait, Watch
 from .run import Run, Say, Stale, begin, failing, retried
 
@@ -128,6 +128,7 @@ def _perform(
     host: Host, facts: Facts, plan: Plan, args: Mapping[str, Any], limit: timedelta, say: Say
 ) -> dict[str, Any]:
     run = begin(host, facts, "revert", str(args.get("name") or plan.shadow.id), say)
+    run.recheck = partial(nobody_at_work, volume=plan.volume)
     watch = Watch(Target(plan.volume.id, plan.volume.display, plan.shadow.id, None), facts.volumes)
     try:
         reply = run.start(shadows_statement(), timeout=patience(args))

@@ -76,7 +76,7 @@ def make_plan(facts: Facts, args: Mapping[str, Any]) -> Plan:
         raise VssFailure(f"There is no volume {name or 'named'} to revert on {facts.host}: it has {there}.")
     shadow = chosen(facts, args, volume)
     _may_be_reverted(facts, volume, shadow)
-    _nobody_at_work(facts, volume)
+    nobody_at_work(facts, volume)
     losses = [*newer_than(facts, shadow), *guests_of(facts, volume)]
     return Plan(volume, shadow, bool(args.get("force_dismount")), losses, _unmounted(facts, volume))
 
@@ -118,7 +118,7 @@ def _may_be_reverted(facts: Facts, volume: Volume, shadow: Shadow) -> None:
         raise VssFailure(f"{where} to {shadow.id}: another provider than that of Windows made it; {instead}.")
 
 
-def _nobody_at_work(facts: Facts, volume: Volume) -> None:
+def nobody_at_work(facts: Facts, volume: Volume) -> None:
     watch = Watch(Target(volume.id, volume.display, "", None), facts.volumes)
     watch.list(facts.reply["reverts"])
     if watch.going_on:

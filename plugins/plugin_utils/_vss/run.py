@@ -89,6 +89,8 @@ class Run:
 
     creating: when it first let the host create, by the host's clock; from then on there may be shadow copies.
     deadline: until when it waits for others, by the monotonic clock; set by `start`.
+    stays: what `clean` must leave to people.
+    recheck: fails when another run is in the way, by what `start` finds when it has the lock.
     """
 
     host: Host
@@ -100,6 +102,8 @@ class Run:
     shadows: tuple[Shadow, ...] = ()
     started: float = field(default_factory=time.monotonic)
     deadline: float = 0.0
+    recheck: Callable[[Facts], None] | None = None
+    stays: str = ""
     prepared: bool = False
     creating: datetime | None = None
     _leased: tuple[object, ...] = ()
@@ -118,7 +122,7 @@ class Run:
 
     def now(self) -> datetime:
         """The host's clock, by what it said when it was asked and by how long that is ago."""
-        return self.facts.now + timedelta(seconds=self.seconds)
+        return self.facts.now + timedelta(seconds=time.monotonic() - self.facts.asked)
 
     def starts_creating(self) -> None:
         """From now on there may be shadow copies that no record names."""
@@ -211,6 +215,9 @@ class Run:
         if now.versions != self.facts.records.versions:
             self.clean()
             raise Stale(f"Another run of this collection has changed the snapshots of {self.host.name} meanwhile.")
+        if self.recheck is not None:  # some give the lock back before they end; who waits for it is in nobody's way
+            at_work = tuple(record for record in now.readable if record.state != "begun")
+            self.recheck(replace(self.facts, records=replace(now, readable=at_work)))
 
     # ---- going on
     def step(self, lease: timedelta = records.LEASE, **changes: Any) -> list[Statement]:
@@ -339,12 +346,16 @@ class Run:
 
     def _destination_is_ours(self) -> bool:
         """Whether the destination holds what this run began and did not finish, by the manifest in it."""
+        self.stays = ""
         if not self.record.made_destination or not self.record.destination:
             return False
+        path = join(self.record.destination, MANIFEST)
         reply = self.host.ask(
-            verbs.read_texts("manifest", join(self.record.destination, MANIFEST)).tolerant(), allow=True
+            verbs.read_text("manifest", path).tolerant(), verbs.exists("manifest-there", path), allow=True
         )
         manifest = manifest_of([str(text) for text in reply["manifest"].values])
+        if manifest is None and reply["manifest-there"].first:  # a full disk, for example, has cut it off
+            self.stays = f"what was copied to {self.record.destination}"
         return manifest is not None and manifest.get("run") == self.record.run and not manifest.get("complete")
 
     def _made_unnoticed(self) -> tuple[str, ...]:
@@ -392,6 +403,9 @@ def failing(run: Run, error: Exception, made: Iterable[str] = ()) -> VssFailure:
     details = dict(error.details) if isinstance(error, VssFailure) else {}
     if left:
         sentence = f"{sentence} Left on {run.host.name}: {', '.join(left)}; the module cleanup removes it."
+    if run.stays:
+        sentence += f" And {run.stays} stays there, as its manifest is damaged: remove it by hand."
+        left = [*left, run.stays]
     kind = Busy if isinstance(error, Busy) else VssFailure
     return kind(sentence, **{**details, "left_behind": left, "warnings": run.warnings})
 

@@ -155,9 +155,10 @@ def _shared(reply: Reply) -> Mapping[str, str]:
     return {str(share.get("Name")).casefold(): str(share.get("Path")).casefold() for share in told}
 
 
-def act_all(host: Host, statements: Sequence[Statement]) -> Reply:
+def act_all(host: Host, statements: Sequence[Statement], must: Collection[str] = ()) -> Reply:
     """Run every statement, also those after one that failed: the rest then goes into another pipeline.
 
+    :param must: keys of statements after which nothing is run when they fail.
     :raises ConnectionLost: the answer was lost.
     """
     done: list[Result] = []
@@ -173,6 +174,8 @@ def act_all(host: Host, statements: Sequence[Statement]) -> Reply:
         failure = failure or reply.failure
         at = keys.index(broken.key)
         done += [reply[key] for key in keys[: at + 1]]
+        if broken.key in must:
+            break
         rest = rest[at + 1 :]
     return Reply(done, failure)
 

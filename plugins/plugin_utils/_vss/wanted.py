@@ -267,7 +267,7 @@ def _may_be_written(facts: Facts, aim: Aim) -> None:
 
 
 def _apart(facts: Facts, aims: Sequence[Aim]) -> None:
-    """Refuse two paths that go to one place, and a place that another restore is writing to or a revert will change."""
+    """Refuse two paths that go to one place."""
     for at, one in enumerate(aims):
         for two in aims[at + 1 :]:
             if one.at.holds(two.at) or two.at.holds(one.at):
@@ -275,10 +275,17 @@ def _apart(facts: Facts, aims: Sequence[Aim]) -> None:
                     f"{one.place.path} and {two.place.path} would both be restored to {two.path} on {facts.host}: give "
                     "each a place of its own."
                 )
+
+
+def nobody_at_work(facts: Facts, aims: Sequence[Aim]) -> None:
+    """Refuse a place that another restore is writing to, or whose volume is being reverted.
+
+    A revert goes on when its run has died; one that is over is not among the records any more when this is asked.
+
+    :raises VssFailure: naming who it is.
+    """
     me = this_process()
     for record in facts.records.readable:
-        if record.kept or record.abandoned(facts.now, me):
-            continue
         reverts = Target.of(record)
         lost = next((aim for aim in aims if reverts and aim.at.volume.id == reverts.volume), None)
         if lost is not None:
@@ -286,6 +293,8 @@ def _apart(facts: Facts, aims: Sequence[Aim]) -> None:
                 f"{lost.at.volume.display} on {facts.host} is being reverted by run {record.run} of "
                 f"{record.owner.user} on {record.owner.controller}: {record.patience}."
             )
+        if record.kept or record.abandoned(facts.now, me):
+            continue
         for busy in map(str, record.changes.get(TARGETS) or ()):
             place = facts.places.place(busy)
             hit = next((aim for aim in aims if place and (place.holds(aim.at) or aim.at.holds(place))), None)
