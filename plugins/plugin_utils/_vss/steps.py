@@ -56,7 +56,7 @@ def _beginning(of: str) -> list[Step]:
     folder = _row(of, "make the state folder", "state state-owner state-acl event-source")
     return [
         *([] if of in _NEVER_FIRST else [folder]),
-        _row(of, "register the lease", "lease-[0-9] lease-[0-9][0-9]", [T.LEASE]),
+        _row(of, "register the lease", "lease-[0-9] lease-[0-9][0-9] over-*", [T.LEASE]),
         _row(
             of,
             "record the intent",
