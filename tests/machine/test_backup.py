@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from .direct import Controller, Killed, Trouble, build
+import pytest
+from ansible_collections.umbra.vss.plugins.plugin_utils._host import Host
+from ansible_collections.umbra.vss.plugins.plugin_utils._vss import inventory, run
+
+from .direct import Controller, DirectRunner, Killed, Trouble, build
 
 DATA = {r"D:\Data\a.txt": b"first", r"D:\Data\sub\b.txt": b"second"}
 
@@ -97,3 +101,26 @@ def test_a_whole_volume_is_restored_with_what_is_called_as_windows_own(host, bac
     answer = controller.task("restore", {"name": "s", "paths": ["D:\\"]})
     assert not answer.get("failed"), answer["msg"]
     assert host.files.read(path) == b"image"
+
+
+def test_somebody_elses_backup_that_came_while_it_waited_is_mirrored_into_and_not_taken_back(host, backup, monkeypatch):
+    r"""Both found E:\Both missing; the other one had its turn first, and was done before this one got the lock."""
+    there = Host("srv1", DirectRunner(host))
+    third = run.begin(there, inventory.gather(there, ["records"]), "snapshot", "n", lambda text: None)
+    third.start()
+    wait, others = run.Run._wait, []
+
+    def meanwhile(self, deadline):
+        if not others:
+            assert third.finish() == []
+            others.append(None)
+            others[:] = [backup(r"E:\Both")]
+        return wait(self, deadline)
+
+    monkeypatch.setattr(run.Run, "_wait", meanwhile)
+    mine = backup(r"E:\Both")
+    assert not mine.get("failed"), mine["msg"]
+    (other,) = others
+    assert mine["record"] != other["record"]
+    manifest = json.loads(host.files.read(r"E:\Both\umbra-vss.json").decode("utf-8-sig"))
+    assert (manifest["run"], manifest["complete"]) == (mine["record"], True)

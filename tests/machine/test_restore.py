@@ -348,6 +348,23 @@ def test_nobody_reverts_what_a_restore_reads_or_writes(lab):
     assert lab.task("restore", args)["changed"]
 
 
+def test_a_revert_that_has_ended_is_in_nobodys_way_though_its_run_has_died(lab):
+    """Its record lasts for hours where nobody can tell whether its process lives; the host tells that it is over."""
+    for pipeline in range(3, 9):
+        with contextlib.suppress(Killed):
+            lab.restore(state="reverted", volume="D:", trouble=Trouble(pipeline), far=True)
+        if any(each.get("state") == "reverting" for each in Photo.of(lab.host).runs.values()):
+            break
+    else:
+        pytest.fail("no run died while it reverted")
+    again = {"state": "reverted", "volume": "D:", "timeout": 0}
+    assert "is being reverted" in lab.restore(**again)["msg"], "it may just have begun"
+    lab.host.clock.time.advance(15 * 60)
+    lab.files.remove_tree(r"D:\Data\sub")
+    assert lab.ok(paths=[r"D:\Data\sub"])["changed"]
+    assert lab.ok(**again)["changed"]
+
+
 @pytest.mark.parametrize("pipeline", range(2, 9))
 def test_nothing_is_restored_into_what_is_being_reverted(lab, pipeline):
     with contextlib.suppress(Killed):

@@ -34,8 +34,9 @@ from .recovery import recover
 from .report import Work, event_text, listed, manifest, predicted
 from .report import answer as report
 from .requestor import after_loss, establish, lost_because, others_gone, outcome_fields
-from .run import EVENT_BACKED_UP, Leftover, Say, Stale, act_all, begin, check, failing, look, remains, retried
+from .run import EVENT_BACKED_UP, Leftover, Run, Say, Stale, act_all, begin, check, failing, look, remains, retried
 from .security import strangers
+from .traces import manifest_of
 from .undoing import forget, undoing
 
 # Seconds after which the copying is looked at for the first time: enough for a small tree to be done.
@@ -83,10 +84,24 @@ def _predict(host: Host, facts: Facts, plan: Plan, wish: Wish) -> dict[str, Any]
     return predicted(host.name, plan, wish)
 
 
+def _recheck(run: Run, wish: Wish, now: Facts) -> None:
+    """See to it that the destination is as it was when it was decided upon.
+
+    :raises Stale: somebody has backed up to it while this run waited.
+    """
+    nobody_elses(run.host, now, wish)
+    if run.waited:
+        reply = run.host.ask(*questions(wish.target.path, []), allow=True)
+        manifest = manifest_of([str(text) for text in reply["destination-manifest"].values])
+        if (bool(reply["destination"].first), manifest) != (wish.target.there, wish.target.ours):
+            run.clean()
+            raise Stale(f"Another run has written to {wish.target.path} on {run.host.name} meanwhile.")
+
+
 # ---- the real thing
 def _perform(host: Host, facts: Facts, plan: Plan, wish: Wish, say: Say) -> dict[str, Any]:
     run = begin(host, facts, "backup", wish.keep or wish.name, say)
-    run.recheck = partial(nobody_elses, wish=wish)
+    run.recheck = partial(_recheck, run, wish)
     work = Work(run, plan, wish)
     try:
         work.created = establish(run, plan)
@@ -353,7 +368,7 @@ def _finish(work: Work, found: verify.Verified, done: Leftover) -> list[str]:
     steps += [verbs.remove_task(f"untask-{at}", task).tolerant() for at, task in enumerate(done.tasks)]
     shadows = tuple(replace(made, link="") for made in done.record.shadows)
     steps += run.keeping(name=keep, links=(), tasks=(), shadows=shadows, made_destination=())
-    asked = [*steps, *look(host, [done]), records.reading("now", host.windows)]
+    asked = [*steps, *look(host, [done]), records.reading("left-records", host.windows)]
     reply = act_all(host, asked, must=["manifest"])
     _require_manifest(work, done, reply)
     _require_kept(work, reply)
@@ -373,7 +388,7 @@ def _require_kept(work: Work, reply: Reply) -> None:
     """Fail unless the host's record says that the snapshot is kept: the next run would remove it otherwise."""
     run, host = work.run, work.run.host
     tasks = [str(told.get("TaskName")) for told in reply["left-tasks"].values]
-    now = records.read_all(str(text) for text in reply["now"].values).settled(tasks)
+    now = records.read_all(str(text) for text in reply["left-records"].values).settled(tasks)
     if not any(record.run == run.record.run and record.kept for record in now.readable):
         check(reply, host)
         raise VssFailure(

@@ -18,7 +18,7 @@ from .facts import Facts
 from .owner import this_process
 from .paths import BadPath, Place, join, no_overlap, normal
 from .planning import Plan, check_name, source_places
-from .reverting import Target as Reverted
+from .reverting import not_reverted
 from .traces import MANIFEST, manifest_of
 
 _VERIFY_MODES = ("count", "sample", "all")
@@ -117,7 +117,7 @@ def make_wish(facts: Facts, path: str, sources: Sequence[Any], args: Mapping[str
 def check_destination(host: Host, facts: Facts, wish: Wish, recovered: Sequence[Any], check_mode: bool) -> None:
     """Decide whether the destination may be used; what recovering removed from it is not there any more."""
     reply: Mapping[str, Any] = facts.reply
-    nobody_elses(facts, wish)
+    nobody_elses(host, facts, wish)
     gone = any((item.get("destination") or "").casefold() == wish.target.path.casefold() for item in recovered)
     if gone and check_mode:
         wish.target.there = False
@@ -128,19 +128,14 @@ def check_destination(host: Host, facts: Facts, wish: Wish, recovered: Sequence[
     _may_be_used(facts, wish, reply)
 
 
-def nobody_elses(facts: Facts, wish: Wish) -> None:
+def nobody_elses(host: Host, facts: Facts, wish: Wish) -> None:
     """Two backups into one destination would mirror over each other, and a revert would take the copy away.
 
     :raises VssFailure: naming who it is.
     """
+    not_reverted(host, facts, {wish.target.place.volume.id})
     me = this_process()
     for record in facts.records.readable:
-        reverts = Reverted.of(record)
-        if reverts is not None and reverts.volume == wish.target.place.volume.id:
-            raise VssFailure(
-                f"{wish.target.place.volume.display} on {facts.host}, where {wish.target.path} lies, is being reverted "
-                f"by run {record.run} of {record.owner.user} on {record.owner.controller}: {record.patience}."
-            )
         same = (record.destination or "").casefold() == wish.target.path.casefold()
         if same and not record.kept and not record.abandoned(facts.now, me):
             raise VssFailure(

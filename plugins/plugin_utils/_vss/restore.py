@@ -67,10 +67,10 @@ def _restored(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -
     wish.rehearsal = bool(args.get("drill"))
     _closed(facts, wish)
     facts, recovered, notes = recover(host, facts, check_mode, say, timeout=patience(args))
-    nobody_at_work(facts, wish.aims)
+    nobody_at_work(host, facts, wish.aims)
     work = Work(begin(host, facts, ACTION, wish.source.name or "", say), wish, [Piece(aim, "") for aim in wish.aims])
     work.part = restore_writers.plan(facts, told, wish.source.ids, wish.rehearsal)
-    work.run.recheck = partial(nobody_at_work, aims=wish.aims)
+    work.run.recheck = partial(nobody_at_work, host, aims=wish.aims)
     for piece in work.pieces:
         piece.source = join(work.links[piece.aim.place.volume.id], piece.aim.place.inside)
     answer = _guarded(work, lambda: _perform(work, facts, patience(args), check_mode))
@@ -108,7 +108,7 @@ def _guarded(work: Work, do: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _told(work: Work, failure: VssFailure) -> VssFailure:
     """The failure with what is not as it was before."""
-    copied = bool(work.run.record.tasks) and not work.wish.rehearsal
+    copied = bool(work.run.record.work_tasks) and not work.wish.rehearsal
     changed = [*work.placed, *(piece.aim.path for piece in work.todo if piece.merged and copied)]
     told = str(failure)
     if changed:

@@ -72,6 +72,7 @@ def _reverted(host: Host, args: Mapping[str, Any], check_mode: bool, say: Say) -
         answer = _answer(host, _done(done, before), "reverted (by a run that had not ended)")
     else:
         plan = make_plan(facts, args)
+        reverting.not_reverted(host, facts, {plan.volume.id})
         accept(plan, facts, args.get("accept_loss") or [])
         answer = _predict(host, plan, facts) if check_mode else _perform(host, facts, plan, args, limit, say)
     answer["recovered"] = recovered
@@ -128,7 +129,12 @@ def _perform(
     host: Host, facts: Facts, plan: Plan, args: Mapping[str, Any], limit: timedelta, say: Say
 ) -> dict[str, Any]:
     run = begin(host, facts, "revert", str(args.get("name") or plan.shadow.id), say)
-    run.recheck = partial(nobody_at_work, volume=plan.volume)
+
+    def recheck(now: Facts) -> None:
+        nobody_at_work(now, plan.volume)
+        reverting.not_reverted(host, now, {plan.volume.id})
+
+    run.recheck = recheck
     watch = Watch(Target(plan.volume.id, plan.volume.display, plan.shadow.id, None), facts.volumes)
     try:
         reply = run.start(shadows_statement(), timeout=patience(args))

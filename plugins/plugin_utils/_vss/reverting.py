@@ -11,7 +11,7 @@ and the events 64 (begun), 65 (begun again after a restart) and 66 (complete) of
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,8 +21,9 @@ from .._host import Host
 from .._pipeline import ConnectionLost, HostFailure, Reply, Result, Statement, moment
 from . import records, vssadmin
 from .errors import VssFailure
-from .facts import Event, read_events
+from .facts import Event, Facts, read_events
 from .model import Volume
+from .owner import this_process
 from .paths import join
 from .records import Record
 from .run import Run, check
@@ -253,6 +254,28 @@ class StillReverting(VssFailure):
             "itself; run the module again to wait for it.",
             percent=watch.percent,
         )
+
+
+# ---- somebody else's
+def not_reverted(host: Host, facts: Facts, volumes: Collection[str]) -> None:
+    """Refuse what would come between a revert and its end. The record of a dead run may tell of one that has ended.
+
+    :raises VssFailure: another run reverts one of these volumes, or has just asked for it.
+    """
+    me = this_process()
+    found = [(record, target) for record in facts.records.readable if (target := Target.of(record)) is not None]
+    theirs = [(record, target) for record, target in found if target.volume in volumes and record.owner != me]
+    listed = host.ask(listing())["reverts"] if theirs else None
+    for record, target in theirs:
+        watch = Watch(target, facts.volumes)
+        if listed is not None:
+            watch.list(listed)
+        young = target.since is None or (facts.now - target.since).total_seconds() < _YOUNG
+        if watch.going_on or young or record.owner.provably_alive(me):
+            raise VssFailure(
+                f"{target.display} on {facts.host} is being reverted by run {record.run} of {record.owner.user} on "
+                f"{record.owner.controller}: {record.patience}."
+            )
 
 
 # ---- a run that has died

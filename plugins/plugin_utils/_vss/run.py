@@ -88,7 +88,7 @@ class Run:
     """A run: begun with `start`, changed step by step, ended by keeping or undoing what it made.
 
     creating: when it first let the host create, by the host's clock; from then on there may be shadow copies.
-    deadline: until when it waits for others, by the monotonic clock; set by `start`.
+    deadline: until when it waits for others, by the monotonic clock; waited: whether it had to; set by `start`.
     stays: what `clean` must leave to people.
     recheck: fails when another run is in the way, by what `start` finds when it has the lock.
     """
@@ -102,12 +102,13 @@ class Run:
     shadows: tuple[Shadow, ...] = ()
     started: float = field(default_factory=time.monotonic)
     deadline: float = 0.0
+    waited: bool = False
     recheck: Callable[[Facts], None] | None = None
     stays: str = ""
     prepared: bool = False
     creating: datetime | None = None
     _leased: tuple[object, ...] = ()
-    _leases: tuple[str, ...] = ()  # the tasks of the lease that are registered
+    _leases: tuple[str, ...] = ()  # the tasks of the lease that may be registered, the first one first
     _scripts: Mapping[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -150,16 +151,18 @@ class Run:
         # Nobody may take the lock for abandoned while the run goes on waiting, with it or for it.
         until = self.now() + lease + timedelta(seconds=timeout)
         opening = self._opening(lease + timedelta(seconds=timeout))
-        deadline = self.deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout
         gone = self._over(self.facts.lock)
         while True:
             locking = lock.taking(self.record, self.host.windows, until, gone)
             asked = [*opening, *locking, records.reading(lock.RECORDS, self.host.windows), *statements]
+            left = max(0.0, deadline - time.monotonic())
             reply, taken = self._try(asked, allow)
             if taken:
+                self.deadline = time.monotonic() + left  # what the host does meanwhile is not waiting
                 self._still_true(reply)
                 return reply
-            opening = []
+            opening, self.waited = [], True
             gone = self._wait(deadline)
 
     def _opening(self, lease: timedelta) -> list[Statement]:
@@ -232,7 +235,8 @@ class Run:
         self.record = self.record.next(self.now(), state="kept", tasks=self.record.work_tasks)
         return [
             *first,
-            *(verbs.remove_task(f"un{name}", name) for name in reversed(self._leases)),  # the first is what counts
+            *(verbs.remove_task(f"un{name}", name).tolerant() for name in reversed(self._leases[1:])),
+            verbs.remove_task(f"un{self.record.lease_task}", self.record.lease_task),
             *(replace(each, key=f"kept-{each.key}") for each in self._written(scripts=False)),
             *lock.giving_back(self.record.run, self.host.windows),
         ]
@@ -246,12 +250,14 @@ class Run:
 
         It names all tasks of the lease but the first: those that there are, and those that there will be.
         """
-        named = dict.fromkeys([*self._leases, *leases.names(self.record, self.host.windows)])
-        more = [name for name in named if name != self.record.lease_task]
-        self.record = replace(self.record, tasks=(*self.record.work_tasks, *more))
+        self.record = self._with_leases(leases.names(self.record, self.host.windows))
         now, until = self.now(), self._leased[1] if self._leased else None
         stays = isinstance(until, datetime) and now + lease * 2 / 3 < until
         return self.record.next(until if stays and isinstance(until, datetime) else now + lease)
+
+    def _with_leases(self, new: Iterable[str] = ()) -> Record:
+        more = [name for name in dict.fromkeys([*self._leases, *new]) if name != self.record.lease_task]
+        return replace(self.record, tasks=(*self.record.work_tasks, *more))
 
     def _leasing(self) -> list[Statement]:
         """The statements that register the lease, if it is another one than the one that is registered."""
@@ -259,9 +265,10 @@ class Run:
         if until is None or self._leased == (plan, until):
             return []
         self._leased = (plan, until)
-        before, self._leases = self._leases, tuple(leases.names(self.record, self.host.windows))
+        names = leases.names(self.record, self.host.windows)
         # One that is not needed any more would undo at its time what belongs to a run that goes on, or has ended well.
-        over = [name for name in before if name not in self._leases]
+        over = [name for name in self._leases if name not in names]
+        self._leases = tuple(dict.fromkeys([*names, *self._leases]))  # whether it has gone, an answer may never tell
         return [
             *leases.registering(self.host, self.record, until),
             *(verbs.remove_task(f"over-{name}", name).tolerant() for name in over),
@@ -319,7 +326,8 @@ class Run:
 
         :raises HostFailure: the host could not be asked.
         """
-        left = remove(self.host, [Leftover(self.record, destination=False)], self.shadows or self.facts.shadows, last)
+        leftover = Leftover(self._with_leases(), destination=False)
+        left = remove(self.host, [leftover], self.shadows or self.facts.shadows, last)
         self.prepared = False
         return left
 
@@ -335,7 +343,7 @@ class Run:
                 made = [*made, *self._made_unnoticed()]
             elif any(made.exposed for made in Leftover(self.record).shown):  # what VSS said of them is out of date
                 self.shadows = read_shadows(self.host.ask(shadows_statement())["shadows"])
-            leftover = Leftover(self.record, tuple(made), self._destination_is_ours())
+            leftover = Leftover(self._with_leases(), tuple(made), self._destination_is_ours())
             told = f"umbra.vss removed what the {self.record.action} {self.record.run} had made before it failed."
             event = verbs.write_event("event", EVENT_REMOVED, told).tolerant()
             left = remove(self.host, [leftover], self.shadows or self.facts.shadows, [event])

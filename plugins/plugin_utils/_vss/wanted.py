@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._host import Host
 from . import verify
 from .errors import VssFailure
 from .facts import Facts, usable
@@ -17,7 +18,7 @@ from .owner import this_process
 from .paths import BadPath, Place, below_destination, no_overlap, normal
 from .planning import check_name
 from .records import state_folder
-from .reverting import Target
+from .reverting import not_reverted
 
 ACTION = "restore"
 TARGETS = "targets"  # in a record's changes: where a restore writes to
@@ -277,22 +278,14 @@ def _apart(facts: Facts, aims: Sequence[Aim]) -> None:
                 )
 
 
-def nobody_at_work(facts: Facts, aims: Sequence[Aim]) -> None:
-    """Refuse a place that another restore is writing to, or whose volume is being reverted.
-
-    A revert goes on when its run has died; one that is over is not among the records any more when this is asked.
+def nobody_at_work(host: Host, facts: Facts, aims: Sequence[Aim]) -> None:
+    """Refuse a place that another restore is writing to, and volumes that are being reverted.
 
     :raises VssFailure: naming who it is.
     """
+    not_reverted(host, facts, {volume.id for aim in aims for volume in (aim.at.volume, aim.place.volume)})
     me = this_process()
     for record in facts.records.readable:
-        reverts = Target.of(record)
-        lost = next((aim for aim in aims if reverts and aim.at.volume.id == reverts.volume), None)
-        if lost is not None:
-            raise VssFailure(
-                f"{lost.at.volume.display} on {facts.host} is being reverted by run {record.run} of "
-                f"{record.owner.user} on {record.owner.controller}: {record.patience}."
-            )
         if record.kept or record.abandoned(facts.now, me):
             continue
         for busy in map(str, record.changes.get(TARGETS) or ()):
