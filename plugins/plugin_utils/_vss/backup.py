@@ -18,6 +18,7 @@ from .copying import Job, Progress, ShadowsGone, size
 from .creation import Incomplete, ask_writers, made_records
 from .destination import (
     Wish,
+    as_it_was,
     check_destination,
     destination_path,
     make_wish,
@@ -36,7 +37,6 @@ from .report import answer as report
 from .requestor import after_loss, establish, lost_because, others_gone, outcome_fields
 from .run import EVENT_BACKED_UP, Leftover, Run, Say, Stale, act_all, begin, check, failing, look, remains, retried
 from .security import strangers
-from .traces import manifest_of
 from .undoing import forget, undoing
 
 # Seconds after which the copying is looked at for the first time: enough for a small tree to be done.
@@ -84,21 +84,18 @@ def _predict(host: Host, facts: Facts, plan: Plan, wish: Wish) -> dict[str, Any]
     return predicted(host.name, plan, wish)
 
 
+# ---- the real thing
 def _recheck(run: Run, wish: Wish, now: Facts) -> None:
-    """See to it that the destination is as it was when it was decided upon.
+    """See to it that the destination is nobody else's, and as it was when it was decided upon.
 
     :raises Stale: somebody has backed up to it while this run waited.
     """
     nobody_elses(run.host, now, wish)
-    if run.waited:
-        reply = run.host.ask(*questions(wish.target.path, []), allow=True)
-        manifest = manifest_of([str(text) for text in reply["destination-manifest"].values])
-        if (bool(reply["destination"].first), manifest) != (wish.target.there, wish.target.ours):
-            run.clean()
-            raise Stale(f"Another run has written to {wish.target.path} on {run.host.name} meanwhile.")
+    if run.waited and not as_it_was(run.host, wish):
+        run.clean()
+        raise Stale(f"Another run has written to {wish.target.path} on {run.host.name} meanwhile.")
 
 
-# ---- the real thing
 def _perform(host: Host, facts: Facts, plan: Plan, wish: Wish, say: Say) -> dict[str, Any]:
     run = begin(host, facts, "backup", wish.keep or wish.name, say)
     run.recheck = partial(_recheck, run, wish)

@@ -49,7 +49,7 @@ def who(run: Run) -> str:
 def own_runs(run: Run) -> str:
     """Which other run of ours is at work, as far as the facts tell."""
     others = [r for r in run.facts.records.readable if not r.kept and r.run != run.record.run]
-    return f" by run {others[0].run} of {others[0].owner.user} on {others[0].owner.controller}" if others else ""
+    return f" by run {others[0].whose}" if others else ""
 
 
 def why(run: Run, plan: Plan, transcript: Transcript, result: Result, waiting: Code | None, who: str) -> str:

@@ -128,6 +128,16 @@ def check_destination(host: Host, facts: Facts, wish: Wish, recovered: Sequence[
     _may_be_used(facts, wish, reply)
 
 
+def as_it_was(host: Host, wish: Wish) -> bool:
+    """Whether the destination is still what was decided upon, or somebody has backed up to it since."""
+    reply = host.ask(*questions(wish.target.path, []), allow=True)
+    return (bool(reply["destination"].first), _manifest(reply)) == (wish.target.there, wish.target.ours)
+
+
+def _manifest(reply: Mapping[str, Any]) -> dict[str, Any] | None:
+    return manifest_of([str(text) for text in reply["destination-manifest"].values])
+
+
 def nobody_elses(host: Host, facts: Facts, wish: Wish) -> None:
     """Two backups into one destination would mirror over each other, and a revert would take the copy away.
 
@@ -139,8 +149,8 @@ def nobody_elses(host: Host, facts: Facts, wish: Wish) -> None:
         same = (record.destination or "").casefold() == wish.target.path.casefold()
         if same and not record.kept and not record.abandoned(facts.now, me):
             raise VssFailure(
-                f"The destination {wish.target.path} on {facts.host} is in use by run {record.run} of "
-                f"{record.owner.user} on {record.owner.controller}: {record.patience}."
+                f"The destination {wish.target.path} on {facts.host} is in use by run {record.whose}: "
+                f"{record.patience}."
             )
 
 
@@ -151,7 +161,7 @@ def _may_be_used(facts: Facts, wish: Wish, reply: Mapping[str, Any]) -> None:
     files, folders = reply["destination-files"].values, reply["destination-folders"].values
     if not files and not folders:
         return
-    manifest = manifest_of([str(text) for text in reply["destination-manifest"].values])
+    manifest = _manifest(reply)
     if manifest is None:
         raise VssFailure(
             f"The destination {target.path} on {facts.host} holds something that no backup of ours put there: "

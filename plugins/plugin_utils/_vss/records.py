@@ -132,6 +132,11 @@ class Record:
         return _moment(self.lease_until)
 
     @property
+    def whose(self) -> str:
+        """The run and who runs it, in words."""
+        return f"{self.run} of {self.owner.user} on {self.owner.controller}"
+
+    @property
     def patience(self) -> str:
         """What somebody is told who finds the run at work: it may be dead where its process cannot be seen."""
         until = f" (if it has died, its lease ends it at {self.lease_until} by the host's clock)" if self.until else ""

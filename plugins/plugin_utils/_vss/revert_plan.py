@@ -119,6 +119,10 @@ def _may_be_reverted(facts: Facts, volume: Volume, shadow: Shadow) -> None:
 
 
 def nobody_at_work(facts: Facts, volume: Volume) -> None:
+    """Refuse a volume that Windows reverts, or that another run reads, copies or writes to.
+
+    :raises VssFailure: naming who it is.
+    """
     watch = Watch(Target(volume.id, volume.display, "", None), facts.volumes)
     watch.list(facts.reply["reverts"])
     if watch.going_on:
@@ -130,8 +134,7 @@ def nobody_at_work(facts: Facts, volume: Volume) -> None:
             continue
         if volume.id in _in_use(facts, record):
             raise VssFailure(
-                f"{volume.display} on {facts.host} is in use by {record.action} {record.run} of {record.owner.user} on "
-                f"{record.owner.controller}: {record.patience}."
+                f"{volume.display} on {facts.host} is in use by {record.action} {record.whose}: {record.patience}."
             )
 
 

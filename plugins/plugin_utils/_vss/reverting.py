@@ -263,18 +263,21 @@ def not_reverted(host: Host, facts: Facts, volumes: Collection[str]) -> None:
     :raises VssFailure: another run reverts one of these volumes, or has just asked for it.
     """
     me = this_process()
-    found = [(record, target) for record in facts.records.readable if (target := Target.of(record)) is not None]
-    theirs = [(record, target) for record, target in found if target.volume in volumes and record.owner != me]
-    listed = host.ask(listing())["reverts"] if theirs else None
+    theirs = [
+        (record, target)
+        for record in facts.records.readable
+        if (target := Target.of(record)) is not None and target.volume in volumes and record.owner != me
+    ]
+    if not theirs:
+        return
+    listed = host.ask(listing())["reverts"]
     for record, target in theirs:
         watch = Watch(target, facts.volumes)
-        if listed is not None:
-            watch.list(listed)
+        watch.list(listed)
         young = target.since is None or (facts.now - target.since).total_seconds() < _YOUNG
         if watch.going_on or young or record.owner.provably_alive(me):
             raise VssFailure(
-                f"{target.display} on {facts.host} is being reverted by run {record.run} of {record.owner.user} on "
-                f"{record.owner.controller}: {record.patience}."
+                f"{target.display} on {facts.host} is being reverted by run {record.whose}: {record.patience}."
             )
 
 

@@ -149,8 +149,8 @@ class Run:
         :raises HostFailure: the host could not be asked.
         """
         # Nobody may take the lock for abandoned while the run goes on waiting, with it or for it.
-        until = self.now() + lease + timedelta(seconds=timeout)
-        opening = self._opening(lease + timedelta(seconds=timeout))
+        lease += timedelta(seconds=timeout)
+        until, opening = self.now() + lease, self._opening(lease)
         deadline = time.monotonic() + timeout
         gone = self._over(self.facts.lock)
         while True:
@@ -250,10 +250,10 @@ class Run:
 
         It names all tasks of the lease but the first: those that there are, and those that there will be.
         """
-        self.record = self._with_leases(leases.names(self.record, self.host.windows))
+        record = self._with_leases(leases.names(self.record, self.host.windows))
         now, until = self.now(), self._leased[1] if self._leased else None
         stays = isinstance(until, datetime) and now + lease * 2 / 3 < until
-        return self.record.next(until if stays and isinstance(until, datetime) else now + lease)
+        return record.next(until if stays and isinstance(until, datetime) else now + lease)
 
     def _with_leases(self, new: Iterable[str] = ()) -> Record:
         more = [name for name in dict.fromkeys([*self._leases, *new]) if name != self.record.lease_task]

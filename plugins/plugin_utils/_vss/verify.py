@@ -181,22 +181,22 @@ def _compare_contents(found: Verified, job: Job, names: Sequence[str], reply: Re
 
 def listed(lines: Sequence[Any], folder: str) -> dict[str, int]:
     """Size by relative path of the files in a listing."""
-    lead = folder.rstrip("\\") + "\\"
+    lead = fold(folder.rstrip("\\") + "\\")
     found = {}
     for line in lines:
         told = _LISTED.match(str(line))
-        if told and fold(told[2][: len(lead)]) == fold(lead) and not told[2].endswith("\\"):
+        if told and fold(told[2][: len(lead)]) == lead and not told[2].endswith("\\"):
             found[told[2][len(lead) :]] = int(told[1])
     return found
 
 
 def folders(lines: Sequence[Any], folder: str) -> dict[str, int]:
     """How many files the folders in a listing hold, by their relative paths, "" for the folder itself."""
-    lead = folder.rstrip("\\") + "\\"
+    lead = fold(folder.rstrip("\\") + "\\")
     found = {}
     for line in lines:
         told = _FOLDER.match(str(line))
-        if told and fold(told[2][: len(lead)]) == fold(lead):
+        if told and fold(told[2][: len(lead)]) == lead:
             found[told[2][len(lead) :].rstrip("\\")] = int(told[1])
     return found
 

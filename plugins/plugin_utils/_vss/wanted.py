@@ -293,6 +293,5 @@ def nobody_at_work(host: Host, facts: Facts, aims: Sequence[Aim]) -> None:
             hit = next((aim for aim in aims if place and (place.holds(aim.at) or aim.at.holds(place))), None)
             if hit is not None:
                 raise VssFailure(
-                    f"{hit.path} on {facts.host} is being restored to by run {record.run} of {record.owner.user} on "
-                    f"{record.owner.controller}: {record.patience}."
+                    f"{hit.path} on {facts.host} is being restored to by run {record.whose}: {record.patience}."
                 )
